@@ -1,0 +1,3 @@
+//! The `ensue` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The world: sources and actions, one folder per outside system.

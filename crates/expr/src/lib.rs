@@ -1,0 +1,1 @@
+//! What is computed: values, CEL, templates, counted budgets.

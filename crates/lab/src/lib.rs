@@ -1,0 +1,1 @@
+//! Looking at it: scenarios, why, the simulator.

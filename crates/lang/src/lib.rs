@@ -1,0 +1,1 @@
+//! How automations are written: YAML with spans, typed resources, diagnostics.

@@ -1,0 +1,1 @@
+//! Where facts are kept: segments, index, dedupe, blobs.

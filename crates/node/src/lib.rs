@@ -1,0 +1,1 @@
+//! The loop with the world: ingest, HTTP, dispatch, metrics.

@@ -1,0 +1,1 @@
+//! The loop without I/O of its own.

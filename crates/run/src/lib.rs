@@ -1,0 +1,1 @@
+//! What we do about it: the graph of nodes and the step machine.

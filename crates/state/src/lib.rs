@@ -1,0 +1,1 @@
+//! Where the fold keeps its place: SQLite, snapshots.

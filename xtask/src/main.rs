@@ -1,0 +1,3 @@
+//! The only automation.
+
+fn main() {}
