@@ -78,8 +78,8 @@ impl Sqlite {
             // Neighbours in the same table share their statements.
             let run = changes.iter().skip(at).take_while(|change| change.table == first.table);
             let table = first.table;
-            let mut set =
-                transaction.prepare_cached(&format!("INSERT OR REPLACE INTO {table} (key, value, sum) VALUES (?, ?, ?)"))?;
+            let mut set = transaction
+                .prepare_cached(&format!("INSERT OR REPLACE INTO {table} (key, value, sum) VALUES (?, ?, ?)"))?;
             let mut delete = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE key = ?"))?;
             for change in run {
                 match &change.value {
@@ -89,16 +89,14 @@ impl Sqlite {
                 at += 1;
             }
         }
+        let (chain, extra) = (applied.chain.to_string(), applied.extra.to_string());
+        let position = applied.position.map(|position| position.0.cast_signed());
+        let sum = applied_sum(position, &chain, applied.fold, &extra);
         transaction
             .prepare_cached(
-                "INSERT OR REPLACE INTO ensue_applied (one, position, chain, fold, extra) VALUES (1, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO ensue_applied (one, position, chain, fold, extra, sum) VALUES (1, ?, ?, ?, ?, ?)",
             )?
-            .execute((
-                applied.position.map(|position| position.0.cast_signed()),
-                applied.chain.to_string(),
-                applied.fold,
-                applied.extra.to_string(),
-            ))?;
+            .execute((position, chain, applied.fold, extra, sum))?;
         transaction.commit()
     }
 
@@ -158,13 +156,18 @@ impl State for Sqlite {
 
     fn applied(&self) -> Result<Option<Applied>, Error> {
         let row = self
-            .prepare("SELECT position, chain, fold, extra FROM ensue_applied WHERE one = 1")?
+            .prepare("SELECT position, chain, fold, extra, sum FROM ensue_applied WHERE one = 1")?
             .query_row([], |row| {
-                Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get::<_, String>(3)?))
+                let (position, chain): (Option<i64>, String) = (row.get(0)?, row.get(1)?);
+                let (fold, extra, sum): (u32, String, i64) = (row.get(2)?, row.get(3)?, row.get(4)?);
+                Ok((position, chain, fold, extra, sum))
             })
             .optional()
             .map_err(|error| fault(&self.path, error))?;
-        let Some((position, chain, fold, extra)) = row else { return Ok(None) };
+        let Some((position, chain, fold, extra, sum)) = row else { return Ok(None) };
+        if sum != applied_sum(position, &chain, fold, &extra) {
+            return Err(corrupt(&self.path, "the position has a wrong checksum".into()));
+        }
         Ok(Some(Applied {
             position: position.map(|position| Position(position.cast_unsigned())),
             chain: chain.parse().map_err(|error| corrupt(&self.path, format!("the chain of the position: {error}")))?,
@@ -251,6 +254,12 @@ fn sum(table: &str, key: &[u8], value: &[u8]) -> i64 {
     crc32c::crc32c_append(crc32c::crc32c_append(head, key), value).into()
 }
 
+/// The checksum of the position and what stands beside it.
+fn applied_sum(position: Option<i64>, chain: &str, fold: u32, extra: &str) -> i64 {
+    let fixed = format!("{position:?} {chain} {fold}");
+    sum("ensue_applied", fixed.as_bytes(), extra.as_bytes())
+}
+
 fn corrupt(path: &Path, reason: String) -> Error {
     Error::Corrupt { path: path.into(), reason }
 }
@@ -260,6 +269,14 @@ fn fault(path: &Path, error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::Full { path: path.into() },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => corrupt(path, error.to_string()),
-        _ => Error::Sqlite { path: path.into(), source: error },
+        // A column of another type than we ever write: something else wrote it.
+        None => match error {
+            rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::Utf8Error(..) => corrupt(path, error.to_string()),
+            source => Error::Sqlite { path: path.into(), source },
+        },
+        Some(_) => Error::Sqlite { path: path.into(), source: error },
     }
 }

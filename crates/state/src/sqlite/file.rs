@@ -22,7 +22,7 @@ const BUSY: Duration = Duration::from_secs(5);
 const OWN_TABLES: &str = "
     CREATE TABLE ensue_applied (
         one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER, chain TEXT NOT NULL, fold INTEGER NOT NULL,
-        extra TEXT NOT NULL
+        extra TEXT NOT NULL, sum INTEGER NOT NULL
     );
     CREATE TABLE ensue_notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE ensue_syncs (count INTEGER NOT NULL);

@@ -55,7 +55,8 @@ fn copy(state: &Sqlite, to: &Path) -> Result<Digest, Error> {
         reserve: None,
     };
     let differs = |reason: String| Error::Snapshot { path: to.into(), reason };
-    let verdict: String = copy.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
+    let verdict: String =
+        copy.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
     if verdict != "ok" {
         return Err(differs(verdict));
     }

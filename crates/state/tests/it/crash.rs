@@ -36,7 +36,11 @@ fn what_is_synced_or_noted_survives_a_power_cut() {
     for noted in [false, true] {
         let mut state = Memory::lagging(TABLES).unwrap();
         five_commits(&mut state);
-        if noted { state.note("boot", "1").unwrap() } else { state.sync().unwrap() }
+        if noted {
+            state.note("boot", "1").unwrap()
+        } else {
+            state.sync().unwrap()
+        }
         state.commit(&[set("runs", "lost", "")], &at(9)).unwrap();
         state.clone().crash(0);
         assert_eq!(state.applied().unwrap(), Some(at(4)));

@@ -14,8 +14,10 @@ fn a_snapshot_is_the_state_at_its_position() {
     state.note("boot", "1").unwrap();
     let digest = state.snapshot(&copy).unwrap();
     assert_eq!(digest, state.digest().unwrap());
-    let names: Vec<String> =
-        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let names: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     assert!(!names.iter().any(|name| name.starts_with("snapshot-")), "one file, no companions: {names:?}");
 
     // The state goes on, a second snapshot replaces the first, and the first is restored over the state.
