@@ -36,4 +36,4 @@ pub use lock::Lock;
 pub use memory::Memory;
 pub use reserve::Reserve;
 pub use sqlite::Sqlite;
-pub use state::{Applied, Change, Room, Row, State};
+pub use state::{Applied, Change, Each, Room, Row, State};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ensue_event::Digest;
 
-use crate::state::{check_forward, sorted_tables};
+use crate::state::{Each, check_forward, sorted_tables};
 use crate::{Applied, Change, Error, Room, Row, State};
 
 /// A state in memory. A clone is a second handle on the same rows: the simulator keeps one, as the disk that stays when
@@ -152,7 +152,7 @@ impl State for Memory {
         Ok(())
     }
 
-    fn load(&self, table: &str, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    fn load(&self, table: &str, each: Each<'_>) -> Result<(), Error> {
         self.known(table)?;
         let disk = self.disk();
         disk.now.rows.get(table).into_iter().flatten().try_for_each(|(key, value)| each(key, value))

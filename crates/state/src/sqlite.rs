@@ -16,7 +16,7 @@ use ensue_event::{Digest, Position};
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension};
 
-use crate::state::{check_forward, sorted_tables};
+use crate::state::{Each, check_forward, sorted_tables};
 use crate::{Applied, Change, Error, Reserve, Room, Row, State};
 
 pub use file::set_aside;
@@ -117,6 +117,12 @@ impl Sqlite {
         done
     }
 
+    /// Moves the write-ahead log into the file and gives its space back. Without that a full disk is filled further by
+    /// a log that grows because there is no room to empty it. If there is too little room for it, there is more next time.
+    fn shrink(&self) {
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
     /// Does it, and where the disk is full does it again with space from the reserve.
     fn with_reserve(&mut self, mut go: impl FnMut(&mut Sqlite) -> Result<(), rusqlite::Error>) -> Result<(), Error> {
         loop {
@@ -126,6 +132,7 @@ impl Sqlite {
                     if !given {
                         return Err(Error::Full { path });
                     }
+                    self.shrink();
                 }
                 other => return other,
             }
@@ -187,7 +194,7 @@ impl State for Sqlite {
         Ok(())
     }
 
-    fn load(&self, table: &str, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    fn load(&self, table: &str, each: Each<'_>) -> Result<(), Error> {
         let table = self.known(table)?;
         let mut statement = self.prepare(&format!("SELECT key, value, sum FROM {table} ORDER BY key"))?;
         let mut rows = statement.query([]).map_err(|error| fault(&self.path, error))?;
@@ -244,6 +251,9 @@ impl State for Sqlite {
     }
 
     fn refill(&mut self) -> Result<Room, Error> {
+        if self.room() > Room::Ample {
+            self.shrink();
+        }
         self.reserve.as_mut().map_or(Ok(Room::Ample), Reserve::refill)
     }
 }

@@ -21,6 +21,9 @@ pub struct Change {
 /// A key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
 
+/// What is called with the key and the value of each row that is loaded.
+pub type Each<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>;
+
 /// What the rows are true for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
@@ -61,7 +64,7 @@ pub trait State: Send {
     fn commit(&mut self, changes: &[Change], applied: &Applied) -> Result<(), Error>;
 
     /// Calls `each` with every row of the table, in the order of the keys, until it fails.
-    fn load(&self, table: &str, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>) -> Result<(), Error>;
+    fn load(&self, table: &str, each: Each<'_>) -> Result<(), Error>;
 
     /// The value of one row.
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Error>;
