@@ -49,7 +49,8 @@ pub fn encode(origin: &Origin, event: &Event, out: &mut Vec<u8>) {
     text(&event.source, out);
     text(&event.kind, out);
     let optional = [&event.subject, &event.time, &event.content_type, &event.schema];
-    let flags = optional.iter().enumerate().fold(0_u8, |flags, (bit, value)| flags | (u8::from(value.is_some()) << bit));
+    let flags =
+        optional.iter().enumerate().fold(0_u8, |flags, (bit, value)| flags | (u8::from(value.is_some()) << bit));
     out.push(flags);
     optional.into_iter().flatten().for_each(|value| text(value, out));
     let count = u16::try_from(event.extensions.len()).unwrap_or(u16::MAX);

@@ -211,7 +211,7 @@ impl Event {
             return Err(wrong("source", "must be a URI reference", &self.source));
         }
         if let Some(schema) = &self.schema
-            && !schema.split_once(':').is_some_and(|(scheme, _)| !scheme.is_empty())
+            && schema.split_once(':').is_none_or(|(scheme, _)| scheme.is_empty())
         {
             return Err(wrong("dataschema", "must be an absolute URI", schema));
         }
@@ -242,12 +242,12 @@ impl Event {
                 let value = serde_json::from_slice(bytes).unwrap_or(serde_json::Value::Null);
                 object.insert("data".into(), value);
             }
-            Data::Bytes(bytes) => insert_bytes(&mut object, bytes),
+            Data::Bytes(bytes) => self.insert_bytes(&mut object, bytes),
             Data::Blob { whole: Some(bytes), blob } if blob.json => {
                 let value = serde_json::from_slice(bytes).unwrap_or(serde_json::Value::Null);
                 object.insert("data".into(), value);
             }
-            Data::Blob { whole: Some(bytes), .. } => insert_bytes(&mut object, bytes),
+            Data::Blob { whole: Some(bytes), .. } => self.insert_bytes(&mut object, bytes),
             Data::Blob { blob, whole: None } => {
                 object.insert("datablob".into(), serde_json::json!({"digest": blob.digest, "size": blob.size}));
             }
@@ -283,14 +283,14 @@ impl Event {
         }
         object
     }
-}
 
-fn insert_bytes(object: &mut serde_json::Map<String, serde_json::Value>, bytes: &Bytes) {
-    use base64::Engine as _;
-    match std::str::from_utf8(bytes) {
-        Ok(text) => object.insert("data".into(), text.into()),
-        Err(_) => object.insert("data_base64".into(), base64::engine::general_purpose::STANDARD.encode(bytes).into()),
-    };
+    fn insert_bytes(&self, object: &mut serde_json::Map<String, serde_json::Value>, bytes: &Bytes) {
+        use base64::Engine as _;
+        match crate::http::as_text(self, bytes) {
+            Some(text) => object.insert("data".into(), text.into()),
+            None => object.insert("data_base64".into(), base64::engine::general_purpose::STANDARD.encode(bytes).into()),
+        };
+    }
 }
 
 /// Strings must not hold control characters (CloudEvents 1.0.2, type system, String).
