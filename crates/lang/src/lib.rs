@@ -1,1 +1,39 @@
-//! How automations are written: YAML with spans, typed resources, diagnostics.
+//! How automations are written: YAML in, typed resources or messages with a place out.
+//!
+//! This crate **is** the manifest language: its YAML, its kinds of documents and their fields, what names an expression
+//! may use where, which connections, actions and sources there are ([`catalog`]), and every message about a mistake.
+//!
+//! It **is not** a reader of files (callers pass paths and texts), a matcher (patterns are kept as they are; the crate
+//! `rule` compiles them and answers for their shape through [`Checks`]), or an evaluator.
+//!
+//! Invariants:
+//! - [`load`] takes any text and never panics; it reports the mistakes of all files in one pass, each with its place.
+//! - A document's digest depends on what it says, not on how it is written.
+//! - [`Rule::from_canonical`] of a canonical form gives the same rule with the same digest: definitions are pinned so.
+//! - A field is described once, in [`shape`] tables: reading, messages and the JSON Schema come from them.
+//! - Secrets are names here, never contents.
+//!
+//! Map, in the order in which a text meets it: [`span`] (files and places) → [`tree`] (YAML with places) → `check`
+//! (against the tables in `fields` and [`catalog`]) → `read` (into [`model`], expressions compiled, their names checked
+//! by `scope`) → `refs` (what documents say of each other) → [`Config`]. Beside it: [`diagnostic`], [`schema`],
+//! `support` (what this version does not do yet).
+
+pub mod span;
+
+pub mod tree;
+
+pub mod shape;
+
+mod fields;
+
+pub mod catalog;
+
+mod support;
+
+pub mod model;
+
+pub mod diagnostic;
+
+pub use diagnostic::{Diagnostic, Label, Severity, render};
+pub use model::*;
+pub use span::{FileId, SourceFile, Span};

@@ -1,0 +1,92 @@
+//! Kinds of sources.
+
+use super::{Recovers, SourceSpec};
+use crate::shape::{Field, Shape, Ty};
+
+/// All kinds of sources.
+pub static SOURCES: &[SourceSpec] = &[
+    SourceSpec {
+        name: "http",
+        doc: "CloudEvents over HTTP: binary, structured and batched.",
+        config: Shape {
+            what: "the settings of an http source",
+            fields: &[Field::new("bearer", Ty::Text, "The token that senders give, instead of one of ours.").secret()],
+            one_of: &[],
+            habits: &[("token", "bearer"), ("secret", "bearer"), ("tokens", "bearer")],
+        },
+        recovers: Recovers::None,
+        path: Some("/hooks/NAME"),
+    },
+    SourceSpec {
+        name: "github",
+        doc: "Webhooks of GitHub, with the types of the CloudEvents adapter: com.github.push.",
+        config: Shape {
+            what: "the settings of a github source",
+            fields: &[
+                Field::new("secret", Ty::Text, "The webhook's secret.").secret(),
+                Field::new("secrets", Ty::List(&Ty::Text), "Several secrets, while one replaces the other.").secret(),
+                Field::new("connection", Ty::Ref, "The connection to ask for deliveries that failed."),
+            ],
+            one_of: &["secret", "secrets"],
+            habits: &[("webhookSecret", "secret"), ("token", "secret")],
+        },
+        recovers: Recovers::None,
+        path: Some("/hooks/NAME"),
+    },
+    SourceSpec {
+        name: "webhook",
+        doc: "Any webhook that is signed with an HMAC.",
+        config: Shape {
+            what: "the settings of a webhook source",
+            fields: &[
+                Field::new("secret", Ty::Text, "The key of the HMAC.").required().secret(),
+                Field::new("header", Ty::Text, "The header with the signature.").required(),
+                Field::new("algorithm", Ty::Choice(&["sha256", "sha1", "sha512"]), "The hash; sha256 if left out."),
+                Field::new("encoding", Ty::Choice(&["hex", "base64"]), "How the signature is written; hex if left out."),
+                Field::new("prefix", Ty::Text, "What stands before the signature: `sha256=`."),
+                Field::new("type", Ty::Template, "The type of the events; sees `event.data` and `headers`.").required(),
+                Field::new("subject", Ty::Template, "The subject of the events; sees `event.data` and `headers`."),
+                Field::new("id", Ty::Expr, "The id of the events; the same as `id` beside `webhook`."),
+            ],
+            one_of: &[],
+            habits: &[("signatureHeader", "header"), ("algo", "algorithm"), ("eventType", "type")],
+        },
+        recovers: Recovers::None,
+        path: Some("/hooks/NAME"),
+    },
+    SourceSpec {
+        name: "registry",
+        doc: "Notifications of a container registry (docker distribution).",
+        config: Shape {
+            what: "the settings of a registry source",
+            fields: &[Field::new("bearer", Ty::Text, "The token that the registry sends.").required().secret()],
+            one_of: &[],
+            habits: &[("token", "bearer"), ("secret", "bearer")],
+        },
+        recovers: Recovers::None,
+        path: Some("/hooks/NAME"),
+    },
+    SourceSpec {
+        name: "schedule",
+        doc: "An event at certain times.",
+        config: Shape {
+            what: "the settings of a schedule",
+            fields: &[
+                Field::new("cron", Ty::Cron, "When, in cron's five fields, or six with seconds."),
+                Field::new("every", Ty::Duration, "How often, counted from 1970-01-01T00:00:00Z."),
+                Field::new("zone", Ty::Zone, "The time zone of `cron`; UTC if left out."),
+                Field::new(
+                    "missed",
+                    Ty::Choice(&["skip", "once", "all"]),
+                    "What becomes of times that passed while ensue was down; once if left out.",
+                ),
+                Field::new("type", Ty::Text, "The type of the events; `dev.ensue.schedule` if left out."),
+                Field::new("data", Ty::Any, "The data of the events."),
+            ],
+            one_of: &["cron", "every"],
+            habits: &[("schedule", "cron"), ("interval", "every"), ("timezone", "zone"), ("timeZone", "zone")],
+        },
+        recovers: Recovers::Resume,
+        path: None,
+    },
+];
