@@ -7,6 +7,7 @@ mod error;
 mod eval;
 mod functions;
 mod parse;
+mod print;
 mod program;
 mod scope;
 mod template;

@@ -146,6 +146,7 @@ impl<'a> Eval<'a> {
     }
 
     fn path(&mut self, root: &Root, segments: &[Segment], span: Span) -> Result<Value, Stop> {
+        self.spend(segments.len() as u64 / 8, span)?;
         let found = match root {
             Root::Name(name, slot) => {
                 let scope = self.scope;

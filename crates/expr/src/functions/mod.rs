@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::budget::{Budget, Spent};
 use crate::value::Value;
+pub(crate) use strings::quote;
 
 /// A function of the library.
 pub struct Function {

@@ -94,9 +94,8 @@ fn last_index_of(cx: &mut Cx<'_>, args: &[Value]) -> Result<Value, Fault> {
         None => text.len(),
     };
     // The part may begin at `start` at the latest, and reach past it.
-    let end = text.len().min(start + part.len());
-    let end = (end..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
-    let found = text.get(..end).and_then(|head| head.rfind(&**part)).filter(|at| *at <= start);
+    let end = text.floor_char_boundary(start + part.len());
+    let found = text.get(..end).and_then(|head| head.rfind(&**part));
     Ok(found.map_or(Value::Int(-1), |at| position(text, at)))
 }
 

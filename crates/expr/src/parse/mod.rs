@@ -21,6 +21,8 @@ use token::{Kind, Token};
 pub const MAX_SOURCE: usize = 32 * 1024;
 /// Levels of brackets, arguments and branches, as design 5.4 has it; CEL asks for 12 at least.
 pub const MAX_NESTING: u32 = 32;
+/// Root names of one source: there are a dozen in the language, and each is looked up among the others.
+const MAX_NAMES: usize = 64;
 /// Levels of a tree. Chains `a + b + c`, `a.f().g()` go deep on one side without nesting; CEL asks for 24 at least.
 const MAX_DEPTH: u32 = 128;
 
@@ -372,7 +374,11 @@ impl Parser<'_> {
             return Err(Error::new(span, format!("`{text}` is a reserved word"))
                 .hint("as a member it is written x[\"…\"] or x.…, as a name it needs another one"));
         }
-        let slot = self.names.iter().position(|name| *name == text).unwrap_or_else(|| {
+        let known = self.names.iter().position(|name| *name == text);
+        if known.is_none() && self.names.len() == MAX_NAMES {
+            return Err(Error::new(span, format!("the expression reads more than {MAX_NAMES} names")));
+        }
+        let slot = known.unwrap_or_else(|| {
             self.names.push(text.clone());
             self.names.len() - 1
         });

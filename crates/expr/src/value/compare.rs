@@ -17,9 +17,9 @@ pub(crate) fn exact_i64(f: f64) -> Option<i64> {
     (f.trunc() == f && (-TWO_63..TWO_63).contains(&f)).then_some(f as i64)
 }
 
-/// The integer part, if it lies in `int`'s range.
+/// The integer part, if it lies inside of `int`'s range; its lower end is excluded, as CEL has it.
 pub(crate) fn truncated_i64(f: f64) -> Option<i64> {
-    exact_i64(f.trunc())
+    exact_i64(f.trunc()).filter(|n| *n != i64::MIN)
 }
 
 /// The integer part, if it lies in `uint`'s range.
