@@ -22,7 +22,10 @@ const RULES: &[(&[&str], &str)] = &[
         "there is no clock here: time is the append time of the record, given as an argument",
     ),
     (&["std::fs", "File::open", "OpenOptions"], "there are no files here: contents are given as arguments"),
-    (&["std::net", "TcpStream", "UdpSocket"], "there is no network here: an effect asks the dispatcher"),
+    (
+        &["TcpStream", "TcpListener", "UdpSocket", "ToSocketAddrs", "UnixStream"],
+        "there is no network here: an effect asks the dispatcher",
+    ),
     (&["std::thread", "thread::spawn", "thread_local!"], "there are no threads here: the fold is one"),
     (&["std::env", "std::process"], "there is no environment here: configuration is a record"),
     (&["tokio", "async fn", ".await"], "there is no async here: the node waits, the fold does not"),
@@ -129,6 +132,7 @@ mod tests {
                 "// Lookup only: names to numbers, the list gives the order.\nuse hashbrown::HashMap;",
             ),
             ("crates/rule/src/x.rs", "fn a() {}\n\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n"),
+            ("crates/rule/src/x.rs", "use std::net::IpAddr;"),
             ("crates/rule/tests/it/x.rs", "use std::fs;"),
             ("crates/rule/src/x.rs", "fn instant(x: f64) -> f64 { x.sqrt() }"),
         ] {
