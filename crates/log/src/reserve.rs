@@ -1,0 +1,89 @@
+//! Space set aside for what must not stand still when the disk is full.
+//!
+//! It is a file without content whose blocks are allocated. When an urgent append finds no space, the file becomes the
+//! next segment. Until there is space to set aside again, everything else is refused: so nobody but the urgent eats it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::Error;
+use crate::disk::{Disk, is_full};
+
+const NAME: &str = "reserve";
+
+pub(crate) struct Reserve<D: Disk> {
+    bytes: u64,
+    /// The file, while it is whole.
+    file: Option<D::File>,
+}
+
+impl<D: Disk> Reserve<D> {
+    /// Finds the reserve, or sets it aside; on a full disk there is none.
+    pub(crate) fn open(disk: &Arc<D>, folder: &Path, bytes: u64) -> Result<Reserve<D>, Error> {
+        let mut reserve = Reserve { bytes, file: None };
+        let path = folder.join(NAME);
+        if bytes > 0
+            && let Ok(file) = disk.open(&path)
+        {
+            match disk.preallocate(&file, bytes) {
+                Ok(()) => reserve.file = Some(file),
+                Err(error) if is_full(&error) => {
+                    drop(file);
+                    disk.remove(&path).map_err(Error::io("remove", &path))?;
+                }
+                Err(error) => return Err(Error::io("set space aside in", &path)(error)),
+            }
+        }
+        reserve.refill(disk, folder)?;
+        Ok(reserve)
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.bytes == 0 || self.file.is_some()
+    }
+
+    /// Sets the space aside again where it was used. Whether it is whole now.
+    pub(crate) fn refill(&mut self, disk: &Arc<D>, folder: &Path) -> Result<bool, Error> {
+        if self.is_whole() {
+            return Ok(true);
+        }
+        let path = folder.join(NAME);
+        let file = match disk.create(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                disk.open(&path).map_err(Error::io("open", &path))?
+            }
+            Err(error) if is_full(&error) => return Ok(false),
+            created => created.map_err(Error::io("create", &path))?,
+        };
+        match disk.preallocate(&file, self.bytes) {
+            Ok(()) => {
+                self.file = Some(file);
+                Ok(true)
+            }
+            Err(error) => {
+                drop(file);
+                disk.remove(&path).map_err(Error::io("remove", &path))?;
+                if is_full(&error) { Ok(false) } else { Err(Error::io("set space aside in", &path)(error)) }
+            }
+        }
+    }
+
+    /// Makes the reserve the segment at this path, durably.
+    pub(crate) fn take(&mut self, disk: &Arc<D>, folder: &Path, to: &Path) -> Result<D::File, Error> {
+        let file = self.file.take().ok_or_else(|| Error::Full { path: to.to_path_buf() })?;
+        disk.rename(&folder.join(NAME), to).map_err(Error::io("rename the reserve to", to))?;
+        disk.sync_dir(folder).map_err(|source| Error::Io { what: "sync", path: folder.to_path_buf(), source })?;
+        Ok(file)
+    }
+
+    /// How much of it is used, from 0 to 1, where the open segment has this length.
+    pub(crate) fn used(&self, open_segment: u64) -> f64 {
+        if self.is_whole() {
+            return 0.0;
+        }
+        // Lengths of segments are far below the 2^52 that a float holds exactly.
+        let ratio =
+            |part: u64, whole: u64| f64::from(u32::try_from(part * 1000 / whole.max(1)).unwrap_or(1000)) / 1000.0;
+        ratio(open_segment.min(self.bytes), self.bytes)
+    }
+}
