@@ -14,7 +14,9 @@ const ROWS: u64 = 500;
 fn main() -> Result<(), Error> {
     let folder = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     let path = folder.join("ensue-commits");
+    let start = Instant::now();
     let mut state = Sqlite::open(&path, &["outbox", "runs"])?;
+    println!("opened in {:?}", start.elapsed());
     let mut took = Vec::new();
     for commit in 0..COMMITS {
         // A working set of 20,000 rows that are born, changed and deleted, as runs and their effects are.

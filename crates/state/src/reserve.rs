@@ -50,28 +50,36 @@ impl Reserve {
         Ok(true)
     }
 
-    /// Takes space until the reserve is whole again, a step at a time; what cannot be had is not taken.
+    /// Takes space until the reserve is whole again; on a disk with too little, as many steps as there is room for.
     pub fn refill(&mut self) -> Result<Room, Error> {
+        // All at once where that is possible, which is nearly always: one flush instead of sixteen.
+        let mut step = self.size - self.left;
         while self.left < self.size {
-            let step = STEP.min(self.size - self.left);
-            if let Err(source) = self.take(step) {
-                // What was written of the step goes back: a reserve must not be what fills the disk.
-                self.file.set_len(self.left).map_err(Error::io("shorten the reserve", &self.path))?;
-                return match source.kind() {
-                    std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Ok(self.room()),
-                    _ => Err(Error::Io { what: "fill the reserve", path: self.path.clone(), source }),
-                };
+            let Err(source) = self.take(step.min(self.size - self.left)) else {
+                self.left += step.min(self.size - self.left);
+                continue;
+            };
+            // What was written of it goes back: a reserve must not be what fills the disk.
+            self.file.set_len(self.left).map_err(Error::io("shorten the reserve", &self.path))?;
+            match source.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded if step > STEP => step = STEP,
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => break,
+                _ => return Err(Error::Io { what: "fill the reserve", path: self.path.clone(), source }),
             }
-            self.left += step;
         }
         Ok(self.room())
     }
 
-    fn take(&mut self, step: u64) -> std::io::Result<()> {
+    fn take(&mut self, bytes: u64) -> std::io::Result<()> {
         self.file.seek(SeekFrom::Start(self.left))?;
         // Written, not only declared: a sparse file holds no space.
-        std::io::copy(&mut std::io::Read::take(std::io::repeat(0), step), &mut self.file)?;
-        self.file.flush()?;
+        let zeros = vec![0; 1 << 16];
+        let mut left = bytes;
+        while left > 0 {
+            let part = left.min(zeros.len() as u64);
+            self.file.write_all(zeros.get(..usize::try_from(part).unwrap_or(0)).unwrap_or_default())?;
+            left -= part;
+        }
         // Some file systems find out that they are full only here.
         self.file.sync_data()
     }
