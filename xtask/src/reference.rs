@@ -235,6 +235,20 @@ pub struct Tick {}
     }
 
     #[test]
+    fn the_real_list_has_the_form_that_is_read_here() {
+        let source = workspace::read(OURS).unwrap();
+        let list = listed(&source);
+        assert!(list.len() > 20, "{} records", list.len());
+        for record in &list {
+            assert!(!record.says.is_empty(), "{record:?}");
+            let fields = fields(&source, &record.name);
+            let empty = source.contains(&format!("pub struct {} {{}}", record.name));
+            assert_eq!(fields.is_empty(), empty, "{record:?}");
+            assert!(fields.iter().all(|(_, _, says)| !says.is_empty()), "{fields:?}");
+        }
+    }
+
+    #[test]
     fn the_page_of_commands_follows_what_the_help_lists() {
         let mut asked = Vec::new();
         let page = cli(&mut |command| {

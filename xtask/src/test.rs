@@ -85,7 +85,8 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     let found = servers::prepare();
     let mut tally = Tally::default();
     cargo_test(arguments, &found, &mut tally)?;
-    if arguments.is_empty() {
+    // Where nothing was built there is nothing more to run.
+    if arguments.is_empty() && tally.passed > 0 {
         let target = workspace::metadata(false)?.target_directory.join("debug");
         parts(&target, &mut tally)?;
     }
@@ -144,6 +145,10 @@ fn parts(target: &Path, tally: &mut Tally) -> Result {
         tally.part("sim", shell::run(shell::program(&simulator.to_string_lossy()).args(["--seeds", "200"])));
     }
     let ensue = target.join("ensue");
+    if !ensue.exists() {
+        // Cargo builds a binary for tests only where its package has integration tests.
+        shell::run(shell::cargo().args(["build", "--package", "ensue-cli"]))?;
+    }
     if let Some(crash) = COMMANDS.iter().find(|command| command.name == "crash") {
         println!("$ cargo xtask crash --kills 20");
         let arguments = ["--kills", "20", "--binary", &ensue.to_string_lossy()].map(str::to_owned);
