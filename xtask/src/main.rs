@@ -3,8 +3,8 @@
 //! It **is** what a person and the CI type: checks, tests, simulations, benches, generated pages. It **is not** part of
 //! the product, and builds in seconds: it knows the crates by their files and by `cargo metadata`, and imports none.
 //!
-//! Map: [`workspace`] (what there is) and [`shell`] (running programs) → [`ci`], which is [`tidy`] + [`test`] (with
-//! [`servers`]) + [`reference`] → [`sim`].
+//! Map: [`workspace`] (what there is) and [`shell`] (running programs) → [`ci`], which is [`tidy`] + [`test`](mod@test) (with
+//! [`servers`]) + [`reference`](mod@reference) → [`sim`].
 
 mod shell;
 mod workspace;
