@@ -180,10 +180,6 @@ impl Report {
         self.list.push(diagnostic);
     }
 
-    pub(crate) fn errors(&self) -> usize {
-        self.list.iter().filter(|d| d.severity == Severity::Error).count()
-    }
-
     /// In the order of the files and of the places in them, each once, with the paths filled in.
     pub(crate) fn finish(self, files: &[SourceFile]) -> Vec<Diagnostic> {
         let mut list = self.list;

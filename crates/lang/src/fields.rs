@@ -17,7 +17,7 @@ const PART_KEY: Field =
 pub(crate) static METADATA: Shape = Shape {
     what: "the metadata of a document",
     fields: &[
-        Field::new("name", Ty::Name, "The name, unique for its kind within the namespace.").required(),
+        Field::new("name", Ty::Text, "The name, unique for its kind within the namespace.").required(),
         Field::new("namespace", Ty::Name, "The namespace; `default` if left out."),
         Field::new("labels", Ty::Map(&Ty::Text), "Labels to select by."),
         Field::new("annotations", Ty::Map(&Ty::Text), "Notes for people and tools."),
@@ -421,10 +421,7 @@ static CATCH: Shape = Shape {
 
 static CACHE: Shape = Shape {
     what: "how outputs are kept",
-    fields: &[
-        Field::new("key", Ty::Key, "For what.").required(),
-        Field::new("keep", Ty::Duration, "How long."),
-    ],
+    fields: &[Field::new("key", Ty::Key, "For what.").required(), Field::new("keep", Ty::Duration, "How long.")],
     one_of: &[],
     habits: &[("ttl", "keep")],
 };

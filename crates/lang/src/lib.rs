@@ -18,6 +18,9 @@
 //! by `scope`) → `refs` (what documents say of each other) → [`Config`]. Beside it: [`diagnostic`], [`schema`],
 //! `support` (what this version does not do yet).
 
+/// The version of the language that documents name.
+pub const API_VERSION: &str = "ensue.dev/v1";
+
 pub mod span;
 
 pub mod tree;
@@ -28,12 +31,22 @@ mod fields;
 
 pub mod catalog;
 
+mod check;
+mod secret;
 mod support;
 
 pub mod model;
 
+mod read;
+mod scope;
+
+mod refs;
+
+mod load;
+
 pub mod diagnostic;
 
 pub use diagnostic::{Diagnostic, Label, Severity, render};
+pub use load::{Checks, Loaded, NotCanonical, PatternChecker, load, load_with};
 pub use model::*;
 pub use span::{FileId, SourceFile, Span};

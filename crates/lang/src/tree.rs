@@ -8,7 +8,7 @@ mod build;
 mod place;
 mod scalar;
 
-pub(crate) use build::{Document, parse};
+pub(crate) use build::{parse, too_deep};
 pub(crate) use place::source_offset;
 
 /// A value with its place.

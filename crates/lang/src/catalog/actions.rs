@@ -99,11 +99,7 @@ pub static ACTIONS: &[ActionSpec] = &[
                 Field::new("argv", Ty::List(&Ty::Text), "The program and its arguments.").required(),
                 Field::new("env", Ty::Map(&Ty::MaybeSecret), "Environment variables beside the connection's."),
                 Field::new("stdin", Ty::Text, "What the program reads on standard input."),
-                Field::new(
-                    "expect",
-                    Ty::List(&Ty::Int(0, 255)),
-                    "The exit codes that are a success; 0 if left out.",
-                ),
+                Field::new("expect", Ty::List(&Ty::Int(0, 255)), "The exit codes that are a success; 0 if left out."),
             ],
             one_of: &[],
             habits: &[("command", "argv"), ("cmd", "argv"), ("args", "argv"), ("run", "argv"), ("environment", "env")],

@@ -42,7 +42,11 @@ pub static SOURCES: &[SourceSpec] = &[
                 Field::new("secret", Ty::Text, "The key of the HMAC.").required().secret(),
                 Field::new("header", Ty::Text, "The header with the signature.").required(),
                 Field::new("algorithm", Ty::Choice(&["sha256", "sha1", "sha512"]), "The hash; sha256 if left out."),
-                Field::new("encoding", Ty::Choice(&["hex", "base64"]), "How the signature is written; hex if left out."),
+                Field::new(
+                    "encoding",
+                    Ty::Choice(&["hex", "base64"]),
+                    "How the signature is written; hex if left out.",
+                ),
                 Field::new("prefix", Ty::Text, "What stands before the signature: `sha256=`."),
                 Field::new("type", Ty::Template, "The type of the events; sees `event.data` and `headers`.").required(),
                 Field::new("subject", Ty::Template, "The subject of the events; sees `event.data` and `headers`."),

@@ -30,14 +30,8 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 6] = [
-        Kind::Connection,
-        Kind::Source,
-        Kind::Rule,
-        Kind::Workflow,
-        Kind::Table,
-        Kind::Scenario,
-    ];
+    pub const ALL: [Kind; 6] =
+        [Kind::Connection, Kind::Source, Kind::Rule, Kind::Workflow, Kind::Table, Kind::Scenario];
 
     /// The word after `kind:`.
     #[must_use]

@@ -127,7 +127,9 @@ impl WhenKind {
             WhenKind::Event(item) => vec![item],
             WhenKind::Any(items) | WhenKind::All(items) | WhenKind::Sequence(items) => items.iter().collect(),
             WhenKind::Count { of, .. } => vec![of],
-            WhenKind::Absence { after, of, .. } => after.iter().chain(std::iter::once(of)).map(|item| &**item).collect(),
+            WhenKind::Absence { after, of, .. } => {
+                after.iter().chain(std::iter::once(of)).map(|item| &**item).collect()
+            }
         }
     }
 }

@@ -15,14 +15,8 @@ const MAX_EXPANDED: usize = 1_000;
 /// How many values a file may hold: ten thousand rules' worth, and a bound on memory.
 const MAX_NODES: usize = 1_000_000;
 
-/// One document of a file.
-#[derive(Debug)]
-pub(crate) struct Document {
-    pub(crate) root: Node,
-}
-
 /// Reads all documents of a file. After an error in one document, reading goes on at the next `---`.
-pub(crate) fn parse(file: &SourceFile, id: crate::FileId, report: &mut Report) -> Vec<Document> {
+pub(crate) fn parse(file: &SourceFile, id: crate::FileId, report: &mut Report) -> Vec<Node> {
     let places = Places::new(id, &file.text);
     let mut documents = Vec::new();
     let mut base = 0;
@@ -58,7 +52,7 @@ struct Builder<'a> {
     chars: Option<Vec<usize>>,
     report: &'a mut Report,
     stack: Vec<Frame>,
-    documents: Vec<Document>,
+    documents: Vec<Node>,
     anchors: HashMap<usize, (Node, usize)>,
     open_anchors: Vec<usize>,
     expanded: usize,
@@ -66,8 +60,21 @@ struct Builder<'a> {
 }
 
 enum Frame {
-    Seq { start: usize, anchor: usize, items: Vec<Node>, size: usize },
-    Map { start: usize, anchor: usize, entries: Vec<Entry>, key: Option<(String, Span, bool)>, size: usize },
+    Seq {
+        start: usize,
+        anchor: usize,
+        items: Vec<Node>,
+        size: usize,
+    },
+    Map {
+        start: usize,
+        anchor: usize,
+        entries: Vec<Entry>,
+        /// Where each key stood first.
+        seen: HashMap<String, Span>,
+        key: Option<(String, Span, bool)>,
+        size: usize,
+    },
 }
 
 /// Reading this part of the file cannot go on.
@@ -166,7 +173,8 @@ impl<'a> Builder<'a> {
                 }
                 self.open(anchor, mark)?;
                 let start = self.byte(mark.start.index());
-                self.stack.push(Frame::Map { start, anchor, entries: Vec::new(), key: None, size: 1 });
+                let (entries, seen) = (Vec::new(), HashMap::new());
+                self.stack.push(Frame::Map { start, anchor, entries, seen, key: None, size: 1 });
             }
             Event::SequenceEnd | Event::MappingEnd => return self.close(mark),
             Event::Alias(anchor) => return self.alias(anchor, mark),
@@ -177,7 +185,12 @@ impl<'a> Builder<'a> {
 
     fn tag(&mut self, mark: &Mark) {
         let span = self.span(mark);
-        self.refuse("yaml-tag", span, "tags such as `!!str` are not part of manifests", "write the value without a tag");
+        self.refuse(
+            "yaml-tag",
+            span,
+            "tags such as `!!str` are not part of manifests",
+            "write the value without a tag",
+        );
     }
 
     fn open(&mut self, anchor: usize, mark: &Mark) -> Result<(), Stop> {
@@ -263,14 +276,14 @@ impl<'a> Builder<'a> {
         match self.stack.last_mut() {
             None => {
                 if !node.is_null() {
-                    self.documents.push(Document { root: node });
+                    self.documents.push(node);
                 }
             }
             Some(Frame::Seq { items, size: total, .. }) => {
                 *total += size;
                 items.push(node);
             }
-            Some(Frame::Map { key: slot, entries, size: total, .. }) => {
+            Some(Frame::Map { key: slot, entries, seen, size: total, .. }) => {
                 *total += size;
                 match slot.take() {
                     Some((key, key_span, keep)) => {
@@ -279,10 +292,13 @@ impl<'a> Builder<'a> {
                         }
                     }
                     None => {
-                        let first = node
-                            .scalar()
-                            .and_then(|s| entries.iter().find(|entry| entry.key == s.text))
-                            .map(|entry| entry.key_span);
+                        let first = node.scalar().and_then(|scalar| {
+                            let first = seen.get(&scalar.text).copied();
+                            if first.is_none() {
+                                seen.insert(scalar.text.clone(), node.span);
+                            }
+                            first
+                        });
                         let key = self.key(&node, first);
                         if let Some(Frame::Map { key: slot, .. }) = self.stack.last_mut() {
                             *slot = Some(key);
@@ -329,4 +345,21 @@ fn depth(node: &Node) -> usize {
         Kind::Map(entries) => entries.iter().map(|entry| depth(&entry.value)).max(),
     };
     below.unwrap_or(0) + 1
+}
+
+/// Whether JSON lies deeper than any document that was ever read.
+pub(crate) fn too_deep(json: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    let mut open = vec![(json, 0)];
+    while let Some((value, level)) = open.pop() {
+        if level > MAX_DEPTH {
+            return true;
+        }
+        match value {
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, level + 1))),
+            Value::Object(map) => open.extend(map.values().map(|item| (item, level + 1))),
+            _ => {}
+        }
+    }
+    false
 }

@@ -1,0 +1,195 @@
+//! All files at once: documents, what they say of each other, and every mistake.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::diagnostic::{Diagnostic, Report, Severity};
+use crate::model::{Config, Kind, Name, Resource};
+use crate::read::{Any, Cx, document};
+use crate::refs;
+use crate::span::{FileId, Places, SourceFile, Span};
+use crate::tree::{self, Node};
+
+/// Answers for patterns: for a pattern, what is wrong with it and where, as JSON pointers into it.
+pub type PatternChecker = dyn Fn(&Value) -> Vec<(String, String)>;
+
+/// Checks that other crates know how to do.
+#[derive(Clone, Copy, Default)]
+pub struct Checks<'a> {
+    /// The shape of patterns.
+    pub pattern: Option<&'a PatternChecker>,
+}
+
+/// What was read, and what is wrong with it.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// All documents that could be read.
+    pub config: Config,
+    /// All messages, in the order of the files and places.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// Whether the configuration can be used: there may be warnings, but no errors.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        self.diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error)
+    }
+
+    /// All messages with excerpts of the files; `styled` with colours.
+    #[must_use]
+    pub fn render(&self, styled: bool) -> String {
+        crate::diagnostic::render(&self.diagnostics, &self.config.files, styled)
+    }
+}
+
+/// Reads a configuration without looking into its patterns.
+#[must_use]
+pub fn load(files: &[SourceFile]) -> Loaded {
+    load_with(files, &Checks::default())
+}
+
+/// Reads a configuration.
+#[must_use]
+pub fn load_with(files: &[SourceFile], checks: &Checks<'_>) -> Loaded {
+    let mut report = Report::default();
+    let mut config = Config { files: files.to_vec(), ..Config::default() };
+    let mut all_refs = Vec::new();
+    let mut places: BTreeMap<(Kind, Name), Span> = BTreeMap::new();
+    for (index, file) in files.iter().enumerate() {
+        let id = FileId(u32::try_from(index).unwrap_or(u32::MAX));
+        let lines = Places::new(id, &file.text);
+        for root in tree::parse(file, id, &mut report) {
+            let mut cx = Cx {
+                report: &mut report,
+                text: &file.text,
+                places: &lines,
+                checks,
+                pinned: false,
+                file: &file.path,
+                namespace: String::new(),
+                refs: Vec::new(),
+            };
+            let read = document(&mut cx, &root);
+            all_refs.append(&mut cx.refs);
+            let Some(any) = read else { continue };
+            let (kind, name) = any.key();
+            if name.name.is_empty() {
+                continue;
+            }
+            let at = root.get("metadata").and_then(|node| node.get("name")).map_or(root.span, |node| node.span);
+            if let Some(first) = places.get(&(kind, name.clone())) {
+                let other = files.get(usize::try_from(first.file.0).unwrap_or(usize::MAX));
+                let there = other.map_or_else(String::new, |file| format!("{}:{first}", file.path));
+                let message = format!("there are two documents {kind} {name}");
+                let twice = Diagnostic::error("duplicate", at, message).label(*first, "first here");
+                report.push(twice.help(format!("the first is at {there}")));
+                continue;
+            }
+            places.insert((kind, name), at);
+            any.insert(&mut config);
+        }
+    }
+    refs::check(&all_refs, &config, &mut report);
+    Loaded { config, diagnostics: report.finish(files) }
+}
+
+impl Any {
+    fn key(&self) -> (Kind, Name) {
+        match self {
+            Any::Connection(found) => (Kind::Connection, found.name.clone()),
+            Any::Source(found) => (Kind::Source, found.name.clone()),
+            Any::Rule(found) => (Kind::Rule, found.name.clone()),
+            Any::Workflow(found) => (Kind::Workflow, found.name.clone()),
+            Any::Table(found) => (Kind::Table, found.name.clone()),
+            Any::Scenario(found) => (Kind::Scenario, found.name.clone()),
+        }
+    }
+
+    fn insert(self, config: &mut Config) {
+        let (_, name) = self.key();
+        match self {
+            Any::Connection(found) => drop(config.connections.insert(name, Arc::new(found))),
+            Any::Source(found) => drop(config.sources.insert(name, Arc::new(found))),
+            Any::Rule(found) => drop(config.rules.insert(name, Arc::new(*found))),
+            Any::Workflow(found) => drop(config.workflows.insert(name, Arc::new(found))),
+            Any::Table(found) => drop(config.tables.insert(name, Arc::new(found))),
+            Any::Scenario(found) => drop(config.scenarios.insert(name, Arc::new(found))),
+        }
+    }
+}
+
+/// Canonical JSON that is no document of the expected kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no canonical {kind}: {why}")]
+pub struct NotCanonical {
+    kind: Kind,
+    why: String,
+}
+
+/// Reads one document of canonical form, as it was pinned: what it says of others is not looked at.
+fn one(kind: Kind, canonical: &Value) -> Result<Any, NotCanonical> {
+    let mut report = Report::default();
+    let root = Node::from_json(canonical);
+    let checks = Checks::default();
+    let mut cx = Cx {
+        report: &mut report,
+        text: "",
+        places: &Places::new(FileId(0), ""),
+        checks: &checks,
+        pinned: true,
+        file: "",
+        namespace: String::new(),
+        refs: Vec::new(),
+    };
+    let read = if tree::too_deep(canonical) { None } else { document(&mut cx, &root) };
+    let why = report.finish(&[]).into_iter().find(|diagnostic| diagnostic.severity == Severity::Error);
+    match (why, read) {
+        (None, Some(any)) if any.key().0 == kind => Ok(any),
+        (why, _) => {
+            let why = why.map_or_else(|| "it is of another kind, or too deep".to_owned(), |why| why.to_string());
+            Err(NotCanonical { kind, why })
+        }
+    }
+}
+
+macro_rules! from_canonical {
+    ($($body:ident, $kind:ident, $any:pat => $out:expr;)+) => {
+        $(impl Resource<crate::model::$body> {
+            /// Reads the canonical form back: the same digest, the same meaning, without places. What was pinned is
+            /// not checked again, beyond what its reading needs.
+            ///
+            /// # Errors
+            /// JSON that is no such document.
+            pub fn from_canonical(canonical: &Value) -> Result<Self, NotCanonical> {
+                match one(Kind::$kind, canonical)? {
+                    $any => Ok($out),
+                    _ => Err(NotCanonical { kind: Kind::$kind, why: "it is of another kind".to_owned() }),
+                }
+            }
+        })+
+    };
+}
+
+from_canonical! {
+    ConnectionSpec, Connection, Any::Connection(found) => found;
+    SourceSpec, Source, Any::Source(found) => found;
+    RuleSpec, Rule, Any::Rule(found) => *found;
+    WorkflowSpec, Workflow, Any::Workflow(found) => found;
+    TableSpec, Table, Any::Table(found) => found;
+    ScenarioSpec, Scenario, Any::Scenario(found) => found;
+}
+
+impl Config {
+    /// Adds a document of canonical form, in place of one of the same kind and name: how a configuration is put
+    /// together again from what was recorded.
+    ///
+    /// # Errors
+    /// JSON that is no such document.
+    pub fn add_canonical(&mut self, kind: Kind, canonical: &Value) -> Result<(), NotCanonical> {
+        one(kind, canonical)?.insert(self);
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! What documents say of each other, looked at once all of them are there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::ActionSpec;
+use crate::diagnostic::{Diagnostic, Report, did_you_mean};
+use crate::model::{Config, Input, Name, config_find};
+use crate::span::Span;
+use crate::tree::Node;
+
+/// One mention of another document.
+#[derive(Debug)]
+pub(crate) struct Ref {
+    at: Span,
+    namespace: String,
+    to: To,
+}
+
+#[derive(Debug)]
+enum To {
+    /// The connection of an action.
+    Connection { written: Option<String>, action: &'static ActionSpec },
+    /// The connection of a source.
+    SourceConnection(String),
+    /// A secret in the environment of a step.
+    ExecSecret { name: String, connection: Option<String> },
+    /// A call of a workflow, from a workflow or a rule.
+    Workflow { written: String, from: Option<Name>, given: Vec<(String, Span, Node)> },
+    /// A table in an expression.
+    Table(String),
+    /// A rule in a scenario.
+    Rule(String),
+}
+
+impl Ref {
+    pub(crate) fn connection(written: Option<&str>, at: Span, namespace: &str, action: &'static ActionSpec) -> Ref {
+        Ref { at, namespace: namespace.into(), to: To::Connection { written: written.map(str::to_owned), action } }
+    }
+
+    pub(crate) fn source_connection(written: &str, at: Span, namespace: &str) -> Ref {
+        Ref { at, namespace: namespace.into(), to: To::SourceConnection(written.into()) }
+    }
+
+    pub(crate) fn exec_secret(name: &str, connection: Option<&str>, at: Span, namespace: &str) -> Ref {
+        let to = To::ExecSecret { name: name.into(), connection: connection.map(str::to_owned) };
+        Ref { at, namespace: namespace.into(), to }
+    }
+
+    pub(crate) fn workflow(
+        written: &str,
+        at: Span,
+        namespace: &str,
+        from: Option<Name>,
+        given: Vec<(String, Span, Node)>,
+    ) -> Ref {
+        Ref { at, namespace: namespace.into(), to: To::Workflow { written: written.into(), from, given } }
+    }
+
+    pub(crate) fn table(written: &str, at: Span, namespace: &str) -> Ref {
+        Ref { at, namespace: namespace.into(), to: To::Table(written.into()) }
+    }
+
+    pub(crate) fn rule(written: &str, at: Span, namespace: &str) -> Ref {
+        Ref { at, namespace: namespace.into(), to: To::Rule(written.into()) }
+    }
+}
+
+/// Checks all of them.
+pub(crate) fn check(refs: &[Ref], config: &Config, report: &mut Report) {
+    let mut calls: BTreeMap<Name, Vec<(Name, Span)>> = BTreeMap::new();
+    for found in refs {
+        let diagnostic = match &found.to {
+            To::Connection { written, action } => connection(found, written.as_deref(), action, config),
+            To::SourceConnection(written) => match config.connection(written, &found.namespace) {
+                Some(_) => None,
+                None => Some(absent(found, "connection", written, config.connections.keys())),
+            },
+            To::ExecSecret { name, connection } => exec_secret(found, name, connection.as_deref(), config),
+            To::Workflow { written, from, given } => {
+                if let (Some(from), Some((to, _))) = (from, config.workflow(written, &found.namespace)) {
+                    calls.entry(from.clone()).or_default().push((to.clone(), found.at));
+                }
+                workflow(found, written, given, config, report)
+            }
+            To::Table(written) => match config_find(&config.tables, written, &found.namespace) {
+                Some(_) => None,
+                None => Some(absent(found, "table", written, config.tables.keys())),
+            },
+            To::Rule(written) => match config.rules.get(&Name::resolve(written, &found.namespace)) {
+                Some(_) => None,
+                None => Some(absent(found, "rule", written, config.rules.keys())),
+            },
+        };
+        if let Some(diagnostic) = diagnostic {
+            report.push(diagnostic);
+        }
+    }
+    loops(&calls, report);
+}
+
+fn absent<'n>(found: &Ref, what: &str, written: &str, all: impl Iterator<Item = &'n Name>) -> Diagnostic {
+    let names: Vec<String> =
+        all.map(|name| if name.namespace == found.namespace { name.name.clone() } else { name.to_string() }).collect();
+    let help = did_you_mean(written, names.iter().map(String::as_str));
+    let message = format!("there is no {what} `{written}` in this configuration");
+    Diagnostic::error("unknown-reference", found.at, message).maybe_help(help)
+}
+
+fn connection(found: &Ref, written: Option<&str>, action: &ActionSpec, config: &Config) -> Option<Diagnostic> {
+    let fitting = || {
+        let fits = config.connections.iter().filter(|(_, connection)| connection.type_name == action.connection);
+        fits.map(|(name, _)| name)
+    };
+    let Some(written) = written else {
+        let message = format!("`{}` needs a connection of the type {}", action.name, action.connection);
+        let help = match fitting().next() {
+            Some(name) => format!("write connection: {}", name.name),
+            None => format!("add a Connection with `{}:`, and its name here as `connection`", action.connection),
+        };
+        return Some(Diagnostic::error("missing-field", found.at, message).help(help));
+    };
+    let Some((name, connection)) = config.connection(written, &found.namespace) else {
+        return Some(absent(found, "connection", written, fitting()));
+    };
+    (connection.type_name != action.connection).then(|| {
+        let message = format!(
+            "`{}` needs a connection of the type {}; `{}` is of the type {}",
+            action.name, action.connection, name.name, connection.type_name
+        );
+        let help = fitting().next().map(|name| format!("there is `{}`", name.name));
+        Diagnostic::error("connection-type", found.at, message).maybe_help(help)
+    })
+}
+
+fn exec_secret(found: &Ref, name: &str, connection: Option<&str>, config: &Config) -> Option<Diagnostic> {
+    // A missing connection is told of elsewhere.
+    let (full, connection) = config.connection(connection?, &found.namespace)?;
+    let allowed = connection.config.get("secretsFor").and_then(serde_json::Value::as_array);
+    let allowed = allowed.is_some_and(|list| list.iter().any(|item| item.as_str() == Some(&found.namespace)));
+    (!allowed).then(|| {
+        let message = format!("steps of the namespace `{}` may not name secrets, here {name}", found.namespace);
+        let help = format!("add it to `secretsFor` of the connection `{}`", full.name);
+        Diagnostic::error("secret", found.at, message).help(help)
+    })
+}
+
+fn workflow(
+    found: &Ref,
+    written: &str,
+    given: &[(String, Span, Node)],
+    config: &Config,
+    report: &mut Report,
+) -> Option<Diagnostic> {
+    let Some((name, workflow)) = config.workflow(written, &found.namespace) else {
+        return Some(absent(found, "workflow", written, config.workflows.keys()));
+    };
+    for (input, at, value) in given {
+        let Some(Input { ty, .. }) = workflow.inputs.get(input) else {
+            let message = format!("the workflow `{}` has no input `{input}`", name.name);
+            let help = did_you_mean(input, workflow.inputs.keys().map(String::as_str));
+            report.push(Diagnostic::error("unknown-field", *at, message).maybe_help(help));
+            continue;
+        };
+        let json = value.to_json();
+        let evaluated = value.text().is_some_and(|text| text.contains("${{"));
+        if !evaluated && !ty.accepts(&json) {
+            let message = format!("the input `{input}` is of the type {}, not {}", ty.as_str(), value.describe());
+            report.push(Diagnostic::error("type", value.span, message));
+        }
+    }
+    let missing = workflow
+        .inputs
+        .iter()
+        .filter(|(name, input)| input.default.is_none() && !given.iter().any(|(given, _, _)| given == *name));
+    let missing: Vec<&str> = missing.map(|(name, _)| name.as_str()).collect();
+    (!missing.is_empty()).then(|| {
+        let message = format!("the workflow `{}` needs {} under `with`", name.name, missing.join(", "));
+        Diagnostic::error("missing-field", found.at, message)
+    })
+}
+
+/// Every call that is part of a circle.
+fn loops(calls: &BTreeMap<Name, Vec<(Name, Span)>>, report: &mut Report) {
+    for (from, targets) in calls {
+        for (to, at) in targets {
+            let mut seen = BTreeSet::new();
+            let mut open = vec![to];
+            while let Some(next) = open.pop() {
+                if seen.insert(next) {
+                    open.extend(calls.get(next).into_iter().flatten().map(|(name, _)| name));
+                }
+            }
+            if seen.contains(from) {
+                let message = if to == from {
+                    format!("the workflow `{}` calls itself", from.name)
+                } else {
+                    format!("the workflow `{}` calls `{}`, which comes back to it", from.name, to.name)
+                };
+                report.push(Diagnostic::error("workflow-loop", *at, message).help("a run must end: break the circle"));
+            }
+        }
+    }
+}
