@@ -1,91 +1,121 @@
 //! The keys of the objects that are open, to find the one that stands twice.
 //!
-//! One list serves all levels: an object's keys stand above those of the object around it, and go when it closes. A
-//! key is compared by a hash first. In an object with few keys each key is compared with those before it when it comes,
-//! if a filter of 64 bits does not rule it out; an object with more is sorted when it closes, so that no choice of keys
-//! makes it slow.
+//! One list serves all levels: an object's keys stand above those of the object around it, and go when it closes. Keys
+//! are compared by a hash first. In an object with few keys each is compared with those before it when it comes, if a
+//! filter of 64 bits does not rule it out. An object with more is checked when it closes, with a table that all share;
+//! should its keys be chosen to crowd the table, they are sorted instead, so that no choice of keys makes it slow.
 
 use super::error::{Fault, What, fail};
 use super::text;
 
 /// Up to how many keys are compared one by one.
-const FEW: usize = 24;
+const FEW: usize = 20;
 
-/// Where a key stands: in the text, or with its escapes resolved in `Keys::resolved`.
 #[derive(Clone, Copy)]
 struct Key {
     hash: u64,
+    /// Where its inside begins in the text; of a key with escapes, its place in `Keys::escaped`.
     start: usize,
+    /// Where its inside ends; 0 says that it has escapes: no inside ends there.
     end: usize,
-    /// Where it stands in the text, its opening quote included.
-    at: usize,
-    escaped: bool,
+}
+
+/// A key whose escapes were resolved.
+struct Escaped {
+    /// Where its inside begins in the text.
+    start: usize,
+    /// What it says.
+    name: Box<[u8]>,
 }
 
 /// The keys of all objects that are open.
 #[derive(Default)]
 pub(super) struct Keys {
     list: Vec<Key>,
-    resolved: Vec<u8>,
+    escaped: Vec<Escaped>,
+    table: Vec<Slot>,
+    round: u32,
+}
+
+/// Which key of the object at hand stands in this place of the table; of no object any more, if the round is over.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    round: u32,
+    index: u32,
 }
 
 /// Where the keys of one object begin.
 #[derive(Clone, Copy)]
 pub(super) struct Mark {
     list: usize,
-    resolved: usize,
+    escaped: usize,
     filter: u64,
 }
 
 impl Keys {
     pub(super) fn clear(&mut self) {
         self.list.clear();
-        self.resolved.clear();
+        self.escaped.clear();
     }
 
-    pub(super) fn mark(&self) -> Mark {
-        Mark { list: self.list.len(), resolved: self.resolved.len(), filter: 0 }
-    }
-
-    /// Adds the key whose quotes stand at `at` and before `end`.
     #[inline(always)]
-    pub(super) fn add(
-        &mut self,
-        bytes: &[u8],
-        at: usize,
-        end: usize,
-        escaped: bool,
-        mark: &mut Mark,
-    ) -> Result<(), Fault> {
-        let (start, end) = (at + 1, end - 1);
-        let inside = bytes.get(start..end).unwrap_or_default();
-        let key = if escaped { self.resolve(inside, at)? } else { Key { hash: hash(inside), start, end, at, escaped } };
-        let bit = 1 << (key.hash >> 58);
-        if mark.filter & bit != 0 && self.list.len() - mark.list <= FEW && self.holds(bytes, *mark, key) {
-            return self.duplicate(bytes, key);
+    pub(super) fn mark(&self) -> Mark {
+        Mark { list: self.list.len(), escaped: self.escaped.len(), filter: 0 }
+    }
+
+    /// Adds the key that [`text::key`] read.
+    #[inline(always)]
+    pub(super) fn add(&mut self, bytes: &[u8], key: text::Key, mark: &mut Mark) -> Result<(), Fault> {
+        let text::Key { start, end, hash, escaped } = key;
+        if escaped {
+            let key = self.resolve(bytes.get(start..end).unwrap_or_default(), start)?;
+            return self.push(bytes, key.hash, key.start, key.end, mark);
+        }
+        self.push(bytes, hash, start, end, mark)
+    }
+
+    // Takes the fields apart, not a `Key`: as one value it went through memory, which took a fifth of the scan.
+    #[inline(always)]
+    fn push(&mut self, bytes: &[u8], hash: u64, start: usize, end: usize, mark: &mut Mark) -> Result<(), Fault> {
+        let bit = 1 << (hash >> 58);
+        if mark.filter & bit != 0 && self.list.len() - mark.list <= FEW {
+            self.compare(bytes, Key { hash, start, end }, *mark)?;
         }
         mark.filter |= bit;
-        self.list.push(key);
+        self.list.push(Key { hash, start, end });
         Ok(())
     }
 
     #[cold]
-    fn resolve(&mut self, inside: &[u8], at: usize) -> Result<Key, Fault> {
-        let start = self.resolved.len();
-        text::unescape(inside, &mut self.resolved)?;
-        let end = self.resolved.len();
-        let hash = hash(self.resolved.get(start..end).unwrap_or_default());
-        Ok(Key { hash, start, end, at, escaped: true })
+    fn resolve(&mut self, inside: &[u8], start: usize) -> Result<Key, Fault> {
+        let mut name = Vec::with_capacity(inside.len());
+        text::unescape(inside, &mut name)?;
+        let key = Key { hash: text::hash(&name), start: self.escaped.len(), end: 0 };
+        self.escaped.push(Escaped { start, name: name.into_boxed_slice() });
+        Ok(key)
     }
 
-    fn holds(&self, bytes: &[u8], mark: Mark, key: Key) -> bool {
+    #[inline(never)]
+    fn compare(&self, bytes: &[u8], key: Key, mark: Mark) -> Result<(), Fault> {
         let known = self.list.get(mark.list..).unwrap_or_default();
-        known.iter().any(|other| other.hash == key.hash && self.name(bytes, *other) == self.name(bytes, key))
+        let same = |other: &Key| other.hash == key.hash && self.name(bytes, *other) == self.name(bytes, key);
+        if known.iter().any(same) { self.duplicate(bytes, key) } else { Ok(()) }
     }
 
     fn name<'a>(&'a self, bytes: &'a [u8], key: Key) -> &'a [u8] {
-        let within = if key.escaped { &self.resolved } else { bytes };
-        within.get(key.start..key.end).unwrap_or_default()
+        match key.end {
+            0 => self.escaped.get(key.start).map_or(&[], |escaped| &escaped.name),
+            end => bytes.get(key.start..end).unwrap_or_default(),
+        }
+    }
+
+    /// Where a key's opening quote stands in the text.
+    fn place(&self, key: Key) -> usize {
+        let start = match key.end {
+            0 => self.escaped.get(key.start).map_or(1, |escaped| escaped.start),
+            _ => key.start,
+        };
+        start - 1
     }
 
     /// The key of the member that was read last.
@@ -97,32 +127,61 @@ impl Keys {
     #[inline(always)]
     pub(super) fn close(&mut self, bytes: &[u8], mark: Mark) -> Result<(), Fault> {
         if self.list.len() - mark.list > FEW + 1 {
-            self.sort(bytes, mark)?;
+            self.check(bytes, mark)?;
         }
         self.list.truncate(mark.list);
-        self.resolved.truncate(mark.resolved);
+        self.escaped.truncate(mark.escaped);
         Ok(())
     }
 
+    /// Puts all keys of an object into the table.
     #[inline(never)]
+    fn check(&mut self, bytes: &[u8], mark: Mark) -> Result<(), Fault> {
+        let count = self.list.len() - mark.list;
+        let size = (count * 2).next_power_of_two();
+        // The highest bits of a hash are its best.
+        let shift = 64 - size.trailing_zeros();
+        if self.table.len() < size {
+            self.table.resize(size, Slot::default());
+        }
+        if self.round == u32::MAX {
+            self.table.fill(Slot::default());
+            self.round = 0;
+        }
+        self.round += 1;
+        let (round, list) = (self.round, self.list.get(mark.list..).unwrap_or_default());
+        let mut steps = 16 * count;
+        for (index, key) in (0_u32..).zip(list) {
+            let mut at = usize::try_from(key.hash >> shift).unwrap_or(0);
+            loop {
+                let Some(slot) = self.table.get_mut(at) else { return self.sort(bytes, mark) };
+                if slot.round != round {
+                    *slot = Slot { round, index };
+                    break;
+                }
+                let other = list.get(slot.index as usize).copied().unwrap_or(*key);
+                if other.hash == key.hash && self.name(bytes, other) == self.name(bytes, *key) {
+                    return self.duplicate(bytes, *key);
+                }
+                if steps == 0 {
+                    return self.sort(bytes, mark);
+                }
+                steps -= 1;
+                at = (at + 1) & (size - 1);
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
     fn sort(&mut self, bytes: &[u8], mark: Mark) -> Result<(), Fault> {
-        let Keys { list, resolved } = self;
-        let name = |key: &Key| {
-            let within = if key.escaped { resolved.as_slice() } else { bytes };
-            within.get(key.start..key.end).unwrap_or_default()
-        };
-        let list = list.get_mut(mark.list..).unwrap_or_default();
-        list.sort_unstable_by(|a, b| {
-            a.hash.cmp(&b.hash).then_with(|| name(a).cmp(name(b))).then_with(|| a.at.cmp(&b.at))
+        let mut list = self.list.get(mark.list..).unwrap_or_default().to_vec();
+        list.sort_unstable_by_key(|key| (self.name(bytes, *key), self.place(*key)));
+        let twice = list.windows(2).filter_map(|pair| match pair {
+            [a, b] if self.name(bytes, *a) == self.name(bytes, *b) => Some(*b),
+            _ => None,
         });
-        let twice = list
-            .windows(2)
-            .filter_map(|pair| match pair {
-                [a, b] if a.hash == b.hash && name(a) == name(b) => Some(*b),
-                _ => None,
-            })
-            .min_by_key(|key| key.at);
-        match twice {
+        match twice.min_by_key(|key| self.place(*key)) {
             None => Ok(()),
             Some(key) => self.duplicate(bytes, key),
         }
@@ -131,25 +190,6 @@ impl Keys {
     #[cold]
     fn duplicate(&self, bytes: &[u8], key: Key) -> Result<(), Fault> {
         let name = String::from_utf8_lossy(self.name(bytes, key));
-        fail(key.at, What::Duplicate(name.chars().take(80).collect()))
-    }
-}
-
-/// A hash for comparing keys within one object: quick, not strong. Two keys with one hash are compared as bytes.
-#[inline(always)]
-fn hash(key: &[u8]) -> u64 {
-    const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(K);
-    let mut state = key.len() as u64;
-    if let Some(last) = key.last_chunk::<8>() {
-        let (chunks, _) = key.as_chunks::<8>();
-        for chunk in chunks {
-            state = mix(state, u64::from_le_bytes(*chunk));
-        }
-        mix(state, u64::from_le_bytes(*last))
-    } else if let (Some(first), Some(last)) = (key.first_chunk::<4>(), key.last_chunk::<4>()) {
-        mix(state, u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)))
-    } else {
-        mix(state, key.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+        fail(self.place(key), What::Duplicate(name.chars().take(80).collect()))
     }
 }

@@ -250,11 +250,11 @@ impl Scanner {
     /// Reads a key and its colon; returns where the value begins.
     #[inline(always)]
     fn key(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
-        let (end, escaped) = text::scan(bytes, at)?;
+        let key = text::key(bytes, at)?;
+        let at = space(bytes, key.end + 1);
         if let Some(around) = self.open.last_mut() {
-            self.keys.add(bytes, at, end, escaped, &mut around.keys)?;
+            self.keys.add(bytes, key, &mut around.keys)?;
         }
-        let at = space(bytes, end);
         if byte(bytes, at) != b':' {
             return fail(at, What::Expected("`:` after the key"));
         }

@@ -8,20 +8,30 @@ use super::{byte, word};
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// The position of the first byte from `at` on that a string cannot hold as it is: a quote, a backslash, a control
-/// character; the length of the bytes if there is none. Eight bytes a step: in each test the lowest high bit that is
-/// set is exact, since a borrow begins only at a byte that meets it.
+/// Marks the bytes of a word that a string cannot hold as they are: a quote, a backslash, a control character. Only the
+/// lowest mark is sure: in each test a borrow begins only at a byte that meets it. The flip of one bit puts the quote
+/// (0x22) to the control characters (0x00 to 0x1f) and leaves those among themselves, so that one test finds both.
+#[inline(always)]
+fn marks(word: u64) -> u64 {
+    let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let slash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (low | slash) & !word & HIGH
+}
+
+/// The number of the byte with the lowest mark.
+#[inline(always)]
+fn first(marks: u64) -> usize {
+    (marks.trailing_zeros() / 8) as usize
+}
+
+/// The position of the first byte from `at` on that a string cannot hold as it is; the length of the bytes if there is
+/// none.
 #[inline(always)]
 pub(super) fn special(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(eight) = word(bytes, at) {
-        let quote = eight ^ (ONES * b'"' as u64);
-        let slash = eight ^ (ONES * b'\\' as u64);
-        let found = (quote.wrapping_sub(ONES) & !quote)
-            | (slash.wrapping_sub(ONES) & !slash)
-            | (eight.wrapping_sub(ONES * 0x20) & !eight);
-        let found = found & HIGH;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
+    while let Some(word) = word(bytes, at) {
+        let marks = marks(word);
+        if marks != 0 {
+            return at + first(marks);
         }
         at += 8;
     }
@@ -48,6 +58,75 @@ fn scan_escaped(bytes: &[u8], mut at: usize) -> Result<(usize, bool), Fault> {
             control => return fail(at, What::Control(control)),
         }
     }
+}
+
+/// A key as it stands in the text.
+pub(super) struct Key {
+    /// Where its inside begins.
+    pub(super) start: usize,
+    /// Where its inside ends: its closing quote.
+    pub(super) end: usize,
+    /// The [`hash`] of its inside, if it has no escapes.
+    pub(super) hash: u64,
+    /// Whether it has escapes.
+    pub(super) escaped: bool,
+}
+
+/// Reads the key that opens at `at`. The words that its end was found in give the hash of a short one on the way.
+#[inline(always)]
+pub(super) fn key(bytes: &[u8], at: usize) -> Result<Key, Fault> {
+    let start = at + 1;
+    // What is before the lowest mark: the bytes below it.
+    let before = |word: u64, marks: u64| word & (((marks & marks.wrapping_neg()) >> 7).wrapping_sub(1));
+    if let (Some(low), Some(high)) = (word(bytes, start), word(bytes, start + 8)) {
+        let in_low = marks(low);
+        let in_high = marks(high);
+        let (end, hash) = if in_low != 0 {
+            (start + first(in_low), mix(before(low, in_low), 0))
+        } else {
+            (start + 8 + first(in_high), mix(low, before(high, in_high)))
+        };
+        if in_low | in_high == 0 {
+            return long_key(bytes, start, start + 16);
+        }
+        if byte(bytes, end) == b'"' {
+            return Ok(Key { start, end, hash, escaped: false });
+        }
+    }
+    long_key(bytes, start, start)
+}
+
+/// Reads a key from where nothing special was found in it yet.
+fn long_key(bytes: &[u8], start: usize, from: usize) -> Result<Key, Fault> {
+    let end = special(bytes, from);
+    if byte(bytes, end) == b'"' {
+        let hash = hash(bytes.get(start..end).unwrap_or_default());
+        return Ok(Key { start, end, hash, escaped: false });
+    }
+    let (end, _) = scan_escaped(bytes, end)?;
+    Ok(Key { start, end: end - 1, hash: 0, escaped: true })
+}
+
+#[inline(always)]
+fn mix(low: u64, high: u64) -> u64 {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let low = low.wrapping_mul(K);
+    (low ^ (low >> 32) ^ high).wrapping_mul(K)
+}
+
+/// A hash for comparing keys within one object: quick, not strong. Two keys with one hash are compared as bytes.
+pub(super) fn hash(key: &[u8]) -> u64 {
+    if let Some(last) = key.last_chunk::<8>()
+        && key.len() >= 16
+    {
+        let (chunks, _) = key.as_chunks::<8>();
+        let state = chunks.iter().fold(0, |state, chunk| mix(state, u64::from_le_bytes(*chunk)));
+        return mix(state, u64::from_le_bytes(*last));
+    }
+    // As `key` does it.
+    let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let (low, high) = key.split_at(key.len().min(8));
+    mix(word(low), word(high))
 }
 
 /// Reads the escape at `at`: what it stands for and the position after it.
