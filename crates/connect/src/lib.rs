@@ -1,1 +1,62 @@
-//! The world: sources and actions, one folder per outside system.
+//! The world: one folder for each outside system, with its sources and its actions.
+//!
+//! This crate **is** the only place where ensue speaks to other systems: it turns what arrives into events
+//! ([`Webhook`], [`Schedule`]) and does what the fold decided ([`Action`], one try a call). It **is not** where anything
+//! is decided: it keeps no position, retries nothing, and knows neither rules nor runs.
+//!
+//! Invariants:
+//! - A delivery is verified over its raw bytes, in constant time, before a byte of it is parsed.
+//! - A call is one try. Whatever goes wrong is an [`ensue_event::ours::Answer`]; nothing panics, nothing is retried here.
+//! - A secret's value exists between the moment of acting and its end. Configurations hold handles, answers are redacted.
+//! - The address that was checked is the address that is dialled, on redirects too.
+//! - No program is run through a shell, and none outlives its call.
+//!
+//! Map, in the order in which data meets it: [`source`] (what a delivery becomes) → [`mod@github`], [`registry`],
+//! [`mod@webhook`], [`schedule`] and the source half of [`http`] → [`secrets`] → [`action`] and [`world`] (a call becomes
+//! an answer) → [`net`] (going out over HTTP), [`process`] (running programs) → [`http`], [`git`], [`slack`], [`exec`].
+//!
+//! Each system is a cargo feature of its name; all are on by default.
+
+pub mod secrets;
+
+pub mod source;
+
+#[cfg(any(feature = "github", feature = "webhook"))]
+mod signature;
+#[cfg(feature = "github")]
+mod text;
+#[cfg(any(feature = "http", feature = "registry"))]
+mod token;
+
+#[cfg(feature = "github")]
+mod github;
+#[cfg(feature = "registry")]
+mod registry;
+#[cfg(feature = "schedule")]
+pub mod schedule;
+#[cfg(feature = "webhook")]
+mod webhook;
+
+pub mod action;
+pub mod world;
+
+#[cfg(any(feature = "http", feature = "slack"))]
+pub mod net;
+#[cfg(any(feature = "exec", feature = "git"))]
+mod process;
+
+#[cfg(feature = "exec")]
+mod exec;
+#[cfg(feature = "git")]
+mod git;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "slack")]
+mod slack;
+
+pub use action::{Action, Call, Connection, actions};
+#[cfg(feature = "schedule")]
+pub use schedule::Schedule;
+pub use secrets::{MissingSecret, Provider, Resolved, Secrets};
+pub use source::{Delivery, Received, Refusal, Reply, Webhook, webhook};
+pub use world::World;

@@ -1,0 +1,174 @@
+//! Programs on our own machine. Off unless the connection says `enabled: true`.
+//!
+//! There is no shell: arguments are a list, values are never spliced into a command line. The environment is empty but
+//! for `PATH`, `HOME`, `LANG`, what connection and step give, and why it runs (`ENSUE_RUN`, `ENSUE_EFFECT`). The program
+//! and all that it starts are one process group, which ends with it or with its timeout.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+
+use ensue_event::ours::{Answer, Failure};
+use serde_json::{Value, json};
+
+use crate::action::{Action, Call, answer, denied, wrong};
+use crate::process::{self, Ended, Program};
+use crate::secrets::{Resolved, handle, holds_handle, scalar};
+use crate::world::World;
+
+/// The action `exec/run`.
+pub(crate) struct Run;
+
+/// What is kept of each output unless `maxOutput` says otherwise: 64 KiB from its beginning and 64 KiB from its end.
+const KEEP: usize = 128 << 10;
+/// How much of the end of standard error goes into a failure's message.
+const TAIL: usize = 2 << 10;
+
+#[async_trait::async_trait]
+impl Action for Run {
+    fn name(&self) -> &'static str {
+        "exec/run"
+    }
+
+    /// Nobody knows what a program does. A step that says `retry` says that it may be run again, and no other is.
+    fn repeatable(&self, _: &Call) -> bool {
+        true
+    }
+
+    async fn call(&self, call: Call, world: &World) -> Answer {
+        answer(run(&call, world).await)
+    }
+}
+
+async fn run(call: &Call, world: &World) -> Result<Value, Failure> {
+    let config = world.connection(call, "exec")?;
+    if !config.is_true("enabled") {
+        return Err(denied("programs are not run here: the connection does not say `enabled: true`"));
+    }
+    let argv = argv(call)?;
+    let env = environment(call, &config, world)?;
+    // Lives as long as the program: a fresh folder for each try.
+    let fresh;
+    let dir = match config.text("dir") {
+        Some(dir) => PathBuf::from(dir),
+        None => {
+            fresh = tempfile::Builder::new().prefix("ensue-exec-").tempdir();
+            let fresh = fresh.as_ref().map_err(|error| wrong(format!("no folder to run in can be made: {error}")))?;
+            fresh.path().to_owned()
+        }
+    };
+    let keep = config.get("maxOutput").and_then(Value::as_u64).and_then(|keep| usize::try_from(keep).ok());
+    let stdin = call.text("stdin").unwrap_or_default().as_bytes().to_vec();
+    let name = argv.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let shown_dir = dir.display().to_string();
+    let program = Program { argv, env, dir, stdin, keep: keep.unwrap_or(KEEP) };
+    let ended = process::run(program).await.map_err(|error| {
+        wrong(format!("`{name}` cannot be started in {shown_dir}: {error}"))
+    })?;
+    outcome(&name, &ended, &call.numbers("expect"))
+}
+
+fn argv(call: &Call) -> Result<Vec<OsString>, Failure> {
+    let items = call.field("argv").and_then(Value::as_array);
+    let items = items.filter(|items| !items.is_empty()).ok_or_else(|| wrong("exec/run needs a list `argv`"))?;
+    if items.iter().chain(call.field("stdin")).any(holds_handle) {
+        return Err(denied("a secret in `argv` or `stdin` could be seen by others; give it in `env` of the connection"));
+    }
+    let argument = |item: &Value| match item {
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(scalar(item)),
+        _ => Err(wrong(format!("an argument is a text, not {item}"))),
+    };
+    let argv: Vec<String> = items.iter().map(argument).collect::<Result<_, _>>()?;
+    if argv.iter().any(|argument| argument.contains('\0')) {
+        return Err(wrong("an argument cannot hold a zero byte"));
+    }
+    Ok(argv.into_iter().map(OsString::from).collect())
+}
+
+fn environment(call: &Call, config: &Resolved, world: &World) -> Result<BTreeMap<OsString, OsString>, Failure> {
+    let mut env = process::inherited(&["PATH", "HOME", "LANG"]);
+    let mut set = |name: &str, value: String| {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return Err(wrong(format!("`{name}` cannot be a variable of the environment")));
+        }
+        env.insert(name.into(), value.into());
+        Ok(())
+    };
+    for (name, value) in config.entries("env") {
+        set(name, value)?;
+    }
+    let given = call.field("env").and_then(Value::as_object);
+    for (name, value) in given.into_iter().flatten() {
+        let value = match handle(value) {
+            Some(secret) => own_secret(call, config, world, secret)?,
+            None if holds_handle(value) => return Err(denied(format!("`env.{name}` must be a text or a secret"))),
+            None => scalar(value),
+        };
+        set(name, value)?;
+    }
+    set("ENSUE_RUN", call.run.to_string())?;
+    set("ENSUE_EFFECT", call.effect.to_string())?;
+    set("ENSUE_STEP", call.step.clone())?;
+    set("ENSUE_ATTEMPT", call.attempt.to_string())?;
+    Ok(env)
+}
+
+/// A secret that the step itself names: only where the connection lists its namespace.
+fn own_secret(call: &Call, config: &Resolved, world: &World, name: &str) -> Result<String, Failure> {
+    if !config.texts("secretsFor").contains(&call.namespace.as_str()) {
+        let namespace = &call.namespace;
+        return Err(denied(format!("steps of `{namespace}` may not use secrets: `secretsFor` does not list it")));
+    }
+    let one = world.secrets().resolve_config(&json!({ "value": { "$secret": name } }));
+    let one = one.map_err(|missing| denied(missing.to_string()))?;
+    Ok(one.text("value").unwrap_or_default().to_owned())
+}
+
+fn outcome(name: &str, ended: &Ended, expect: &[i64]) -> Result<Value, Failure> {
+    let (stdout, stderr) = (ended.stdout.text(), ended.stderr.text());
+    let Some(code) = ended.status.code() else {
+        let signal = ended.status.signal().unwrap_or(0);
+        return Err(failed(format!("`{name}` was ended by signal {signal}"), Value::Null, &stdout, &stderr));
+    };
+    let good = if expect.is_empty() { code == 0 } else { expect.contains(&i64::from(code)) };
+    if !good {
+        return Err(failed(format!("`{name}` exited with {code}"), code.into(), &stdout, &stderr));
+    }
+    let mut outputs = json!({ "exitCode": code, "stdout": stdout, "stderr": stderr });
+    if let (Some(json), Some(object)) = (said(&ended.stdout), outputs.as_object_mut()) {
+        object.insert("json".to_owned(), json);
+    }
+    Ok(outputs)
+}
+
+/// What standard output says in JSON: the whole of it, or its last line.
+fn said(stdout: &process::Output) -> Option<Value> {
+    let text = stdout.text();
+    if stdout.whole()
+        && let Ok(value) = serde_json::from_str(text.trim())
+    {
+        return Some(value);
+    }
+    let last = text.lines().rev().find(|line| !line.trim().is_empty())?;
+    serde_json::from_str(last.trim()).ok()
+}
+
+fn failed(what: String, code: Value, stdout: &str, stderr: &str) -> Failure {
+    let shown = if stderr.trim().is_empty() { stdout } else { stderr };
+    let end = end_of(shown.trim(), TAIL);
+    let colon = if end.is_empty() { "" } else { ": " };
+    // Retried only where the step says `retry`.
+    let mut failure = Failure::new("StepFailed", format!("{what}{colon}{end}")).retryable();
+    let (stdout, stderr) = (end_of(stdout, 8 << 10), end_of(stderr, 8 << 10));
+    failure.details = json!({ "exitCode": code, "stdout": stdout, "stderr": stderr });
+    failure
+}
+
+fn end_of(text: &str, most: usize) -> &str {
+    let mut from = text.len().saturating_sub(most);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    text.get(from..).unwrap_or_default()
+}
