@@ -1,1 +1,32 @@
-//! What we do about it: the graph of nodes and the step machine.
+//! What we do about it: a graph of nodes and the machine that walks it.
+//!
+//! This crate **is** the meaning of steps: [`compile`] turns the step lists of a rule (and of the workflows that it
+//! calls) into one [`Graph`] of nodes; [`Machine`] takes a [`Run`] from one input to the next and says what is to be
+//! done ([`Command`]). It **is not** an executor: nothing here waits, reads a clock or talks to anyone.
+//!
+//! Invariants:
+//! - A run that is not over waits for something by name: an answer of an effect, a timer, or a person
+//!   ([`Run::waits_for`]). There is no state in which nothing can move it.
+//! - A step with a recorded answer is never done again: only an operator's new generation gives new effects.
+//! - The same run, input and time give the same commands: jitter is a hash, time is the record's.
+//! - A definition is pinned: a run goes by the graph of the digest that fired it.
+//!
+//! Map: [`graph`] (the shape) → [`compile`] (from step lists) → [`run`] (what is kept) → [`scope`] (what expressions
+//! see) → [`machine`] (input in, commands out) → [`retry`] (when to try again).
+
+pub mod graph;
+
+pub mod compile;
+
+pub mod run;
+
+pub mod scope;
+
+pub mod machine;
+
+pub mod retry;
+
+pub use compile::{Definition, compile};
+pub use graph::Graph;
+pub use machine::{Command, Effect, Input, Machine, World};
+pub use run::{Run, Status, StepState, StepStatus};

@@ -1,0 +1,158 @@
+//! A configuration, compiled: what the fold goes by until the next one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ensue_event::Digest;
+use ensue_event::ours::ConfigFile;
+use ensue_expr::Value;
+use ensue_lang::catalog::{self, Idempotency};
+use ensue_lang::{Config, Loaded, Name, Rule, SourceFile, WhenKind};
+use ensue_rule::{Index, Pattern};
+use ensue_run::{Definition, Graph};
+
+/// All rules of a configuration in one index, and what they refer to.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The resources.
+    pub config: Config,
+    /// The rules, in the order of their names; the index knows them by their place here.
+    pub rules: Vec<Decider>,
+    /// Their patterns.
+    pub index: Index<u32>,
+    /// Whether a rule listens to our own records.
+    pub hears_ours: bool,
+    /// Tables by namespace.
+    pub tables: BTreeMap<String, Value>,
+}
+
+/// A rule, ready to decide.
+#[derive(Debug, Clone)]
+pub struct Decider {
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// What a run of it goes by.
+    pub definition: Definition,
+    /// The digest of that.
+    pub digest: Digest,
+    /// Its steps.
+    pub graph: Arc<Graph>,
+    /// What it waits for.
+    pub pattern: Pattern,
+}
+
+/// What came of files.
+#[derive(Debug)]
+pub struct Checked {
+    /// The resources and all diagnostics.
+    pub loaded: Loaded,
+    /// The configuration, if nothing is wrong.
+    pub compiled: Option<Compiled>,
+    /// What the language allows and the engine does not, by rule.
+    pub refused: Option<(Name, String)>,
+}
+
+impl Checked {
+    /// Everything that is wrong, as people read it; `styled` with colours.
+    #[must_use]
+    pub fn render(&self, styled: bool) -> String {
+        let mut out = self.loaded.render(styled);
+        if let Some((rule, why)) = &self.refused {
+            out.push_str(&format!("error: rule {rule}: {why}\n"));
+        }
+        out
+    }
+}
+
+/// Reads and compiles files: all diagnostics, and the configuration if none of them is an error.
+#[must_use]
+pub fn check(files: &[ConfigFile]) -> Checked {
+    let sources: Vec<SourceFile> =
+        files.iter().map(|file| SourceFile { path: file.path.clone(), text: file.text.clone() }).collect();
+    let pattern = |json: &serde_json::Value| match Pattern::compile(json) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.into_iter().map(|problem| (problem.pointer, problem.message)).collect(),
+    };
+    let loaded = ensue_lang::load_with(&sources, &ensue_lang::Checks { pattern: Some(&pattern) });
+    if !loaded.ok() {
+        return Checked { loaded, compiled: None, refused: None };
+    }
+    match Compiled::of(loaded.config.clone()) {
+        Ok(compiled) => Checked { loaded, compiled: Some(compiled), refused: None },
+        Err(refused) => Checked { loaded, compiled: None, refused: Some(refused) },
+    }
+}
+
+impl Compiled {
+    /// A configuration with nothing in it.
+    #[must_use]
+    pub fn empty() -> Compiled {
+        Compiled {
+            config: Config::default(),
+            rules: Vec::new(),
+            index: Index::new(),
+            hears_ours: false,
+            tables: BTreeMap::new(),
+        }
+    }
+
+    /// Compiles checked resources; an error names the rule that it is in.
+    pub fn of(config: Config) -> Result<Compiled, (Name, String)> {
+        let mut compiled = Compiled::empty();
+        for (name, rule) in &config.rules {
+            let wrong = |why: String| (name.clone(), why);
+            let WhenKind::Event(item) = &rule.when.kind else {
+                return Err(wrong("only `when: {event}` is part of this version".into()));
+            };
+            let pattern = Pattern::compile(&item.event.json).map_err(|problems| {
+                let all: Vec<String> =
+                    problems.iter().map(|problem| format!("{}: {}", problem.pointer, problem.message)).collect();
+                wrong(all.join("; "))
+            })?;
+            let graph = ensue_run::compile(rule, &config.workflows).map_err(|why| wrong(why.to_string()))?;
+            let definition = Definition::of(rule, &config.workflows);
+            let place = u32::try_from(compiled.rules.len()).map_err(|_| wrong("too many rules".into()))?;
+            compiled.hears_ours |= pattern.names_ours();
+            compiled.index.add(place, &pattern);
+            let digest = definition.digest();
+            compiled.rules.push(Decider {
+                rule: Arc::clone(rule),
+                definition,
+                digest,
+                graph: Arc::new(graph),
+                pattern,
+            });
+        }
+        let namespaces: BTreeSet<&str> = config.rules.keys().map(|name| name.namespace.as_str()).collect();
+        compiled.tables =
+            namespaces.into_iter().map(|name| (name.to_owned(), Value::from(config.tables(name)))).collect();
+        compiled.config = config;
+        Ok(compiled)
+    }
+
+    /// The decider of the rule with this full name.
+    #[must_use]
+    pub fn rule(&self, name: &str) -> Option<&Decider> {
+        self.rules.iter().find(|decider| decider.rule.name.to_string() == name)
+    }
+
+    /// The tables that documents of a namespace see.
+    #[must_use]
+    pub fn tables(&self, namespace: &str) -> Value {
+        self.tables.get(namespace).cloned().unwrap_or_else(|| self.config.tables(namespace).into())
+    }
+
+    /// The full name of the connection that a document of a namespace means.
+    #[must_use]
+    pub fn connection(&self, written: &str, namespace: &str) -> String {
+        let found = self.config.connection(written, namespace).map(|(name, _)| name.to_string());
+        found.unwrap_or_else(|| Name::resolve(written, namespace).to_string())
+    }
+
+    /// How an action can be repeated, given its arguments and the full name of its connection.
+    #[must_use]
+    pub fn idempotency(&self, action: &str, with: &serde_json::Value, connection: Option<&str>) -> Idempotency {
+        let connection = connection.and_then(|name| self.config.connections.get(&Name::resolve(name, Name::DEFAULT)));
+        catalog::idempotency(action, with, connection.map(std::convert::AsRef::as_ref))
+    }
+}

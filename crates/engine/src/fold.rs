@@ -1,0 +1,265 @@
+//! The entry: one record in, what follows out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ensue_event::ours::Ours;
+use ensue_event::{Digest, Emission, Event, Key, Origin, Position, Record, Time, ours};
+use ensue_run::{Graph, Run};
+
+use crate::config::{self, Compiled};
+use crate::state::{Pending, Row, State, Timer};
+
+/// The fold: state, and the configuration that it goes by.
+pub struct Engine {
+    /// What it keeps.
+    pub(crate) state: State,
+    /// What it goes by.
+    pub(crate) config: Arc<Compiled>,
+    /// What it will go by when the record at hand is settled.
+    pub(crate) next_config: Option<Arc<Compiled>>,
+    /// Compiled definitions: nothing but a memory of what `definitions` says.
+    pub(crate) graphs: BTreeMap<Digest, Arc<Pinned>>,
+    /// The record at hand.
+    pub(crate) position: Position,
+    /// The time of what is decided now: the record's, or that at which a timer was due.
+    pub(crate) now: Time,
+    /// Emissions decided at the record at hand so far.
+    pub(crate) emitted: u32,
+    /// Effects that became ready at the record at hand.
+    pub(crate) ready: Vec<Key>,
+}
+
+/// A pinned definition, compiled.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) namespace: String,
+}
+
+/// What followed from a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether there are emissions to append.
+    pub emitted: u32,
+    /// Effects that became ready; their rows are in the outbox.
+    pub ready: Vec<Key>,
+}
+
+/// A record that cannot be folded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Poison {
+    /// One of our own records cannot be read.
+    #[error("the record cannot be read: {0}")]
+    Unreadable(String),
+    /// A configuration that this version does not accept.
+    #[error("the configuration in this record is not accepted by this version of ensue: {0}")]
+    Configuration(String),
+    /// A firing or run whose definition is not there.
+    #[error("the definition {0} is not in state")]
+    NoDefinition(Digest),
+    /// A definition that this version cannot compile.
+    #[error("the definition {digest} cannot be compiled: {why}")]
+    Definition {
+        /// Its digest.
+        digest: Digest,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine::new()
+    }
+}
+
+impl Engine {
+    /// A fold that has seen no record.
+    #[must_use]
+    pub fn new() -> Engine {
+        Engine {
+            state: State::new(),
+            config: Arc::new(Compiled::empty()),
+            next_config: None,
+            graphs: BTreeMap::new(),
+            position: Position(0),
+            now: Time::MIN,
+            emitted: 0,
+            ready: Vec::new(),
+        }
+    }
+
+    /// Takes a row from the store, at start-up.
+    pub fn load(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<(), String> {
+        self.state.load(table, key, value)
+    }
+
+    /// After the last row: compiles the configuration in force.
+    pub fn loaded(&mut self) -> Result<(), Poison> {
+        let current = self.state.config.get(&"current".to_owned()).cloned();
+        if let Some(applied) = current {
+            self.config = Arc::new(compile(&applied.config.files)?);
+        }
+        self.now = self.state.meta.at;
+        Ok(())
+    }
+
+    /// Folds one record. Nothing is changed until [`Engine::settle`]; after an error or a panic, [`Engine::undo`].
+    pub fn fold(&mut self, record: &Record) -> Result<Outcome, Poison> {
+        if self.state.meta.folded.is_some_and(|last| record.position <= last) {
+            return Ok(Outcome::default());
+        }
+        (self.position, self.emitted) = (record.position, 0);
+        self.ready.clear();
+        let ours = self.ours(record)?;
+        // What says something about time or sources is known before the timers that it leaves due.
+        let first = ours.as_ref().is_some_and(|ours| {
+            matches!(
+                ours,
+                Ours::NodeStarted(_) | Ours::ClockStepped(_) | Ours::SourceDisconnected(_) | Ours::SourceCaughtUp(_)
+            )
+        });
+        if !first {
+            self.timers(record.at)?;
+        }
+        self.now = record.at;
+        self.handle(record, ours)?;
+        if first {
+            self.timers(record.at)?;
+        }
+        (self.state.meta.folded, self.state.meta.at) = (Some(record.position), record.at);
+        Ok(Outcome { emitted: self.emitted, ready: std::mem::take(&mut self.ready) })
+    }
+
+    /// Applies what the record at hand changed.
+    pub fn settle(&mut self) {
+        self.state.settle();
+        if let Some(next) = self.next_config.take() {
+            self.config = next;
+        }
+    }
+
+    /// Throws away what the record at hand changed.
+    pub fn undo(&mut self) {
+        self.state.undo();
+        self.next_config = None;
+        self.ready.clear();
+    }
+
+    /// Passes a record by that is set aside: what was decided at it is nothing, and the fold goes on after it.
+    pub fn pass(&mut self, position: Position, at: Time) {
+        self.undo();
+        self.state.meta.folded = Some(position);
+        self.state.meta.at = self.state.meta.at.max(at);
+        self.state.settle();
+    }
+
+    /// Rows that the store has not seen yet.
+    pub fn drain(&mut self) -> Vec<Row> {
+        self.state.drain()
+    }
+
+    /// What is kept.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What it goes by.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Compiled> {
+        &self.config
+    }
+
+    /// The time at which the next timer is due.
+    #[must_use]
+    pub fn due(&self) -> Option<Time> {
+        self.state.timers.first().map(|((due, _), _)| *due)
+    }
+
+    /// Emissions above `after` that are to be appended, in order.
+    pub fn emissions(&self, after: Option<Emission>) -> impl Iterator<Item = (Emission, &Event)> {
+        let from = after.map_or(Emission { position: Position(0), index: 0 }, |last| Emission {
+            position: last.position,
+            index: last.index.saturating_add(1),
+        });
+        self.state.emissions.from(from..).map(|(place, pending): (&Emission, &Arc<Pending>)| (*place, &pending.event))
+    }
+
+    /// Runs that are not over and wait for nothing. There must never be one.
+    pub fn stuck(&self) -> impl Iterator<Item = &Run> {
+        self.state.runs.iter().map(|(_, run)| run.as_ref()).filter(|run| {
+            if run.status.over() {
+                return false;
+            }
+            match run.waits_for() {
+                Some(ensue_run::run::Waits::Answer(effect)) => self.state.outbox.get(&effect).is_none(),
+                Some(ensue_run::run::Waits::Until(due)) => !self
+                    .state
+                    .timers
+                    .from((due, Key([0; 16]))..)
+                    .any(|((_, key), _)| run.steps.values().any(|step| step.effect == Some(*key))),
+                Some(ensue_run::run::Waits::Person(_)) => false,
+                None => true,
+            }
+        })
+    }
+
+    fn ours(&self, record: &Record) -> Result<Option<Ours>, Poison> {
+        if matches!(record.origin, Origin::Source(_)) || !record.event.kind.starts_with(ours::PREFIX) {
+            return Ok(None);
+        }
+        Ours::of(&record.event).map(Some).map_err(|why| Poison::Unreadable(why.to_string()))
+    }
+
+    /// Every timer that is due at `at`, in the order of (due, id), each with its own due time as now.
+    fn timers(&mut self, at: Time) -> Result<(), Poison> {
+        while let Some((key, timer)) = self.state.timers.first().map(|(key, timer)| (*key, Arc::clone(timer))) {
+            if key.0 > at {
+                break;
+            }
+            self.state.timers.delete(&key);
+            self.now = self.now.max(key.0);
+            match timer.as_ref() {
+                Timer::Retry { run, effect } => self.retry(*run, *effect)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, record: &Record, ours: Option<Ours>) -> Result<(), Poison> {
+        if let Origin::Emitted(place) = record.origin
+            && !self.arrived(place)
+        {
+            return Ok(());
+        }
+        match &record.origin {
+            Origin::Source(name) => self.heard(name, record),
+            _ if ours.is_none() => self.state.meta.counts.events += 1,
+            _ => {}
+        }
+        let listens = ours.is_none() || self.config.hears_ours;
+        if let Some(ours) = ours {
+            self.record(record, ours)?;
+        }
+        if listens {
+            self.decide(record);
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, name: &str, record: &Record) {
+        self.state.meta.counts.events += 1;
+        let name = name.to_owned();
+        let events = self.state.sources.get(&name).map_or(0, |known| known.events) + 1;
+        let occurred = record.event.occurred();
+        self.state.sources.put(name, crate::state::SourceState { events, last: record.at, occurred });
+    }
+}
+
+/// Compiles the files of a configuration record.
+pub(crate) fn compile(files: &[ours::ConfigFile]) -> Result<Compiled, Poison> {
+    let mut checked = config::check(files);
+    checked.compiled.take().ok_or_else(|| Poison::Configuration(checked.render(false)))
+}

@@ -1,0 +1,47 @@
+//! `dev.ensue.config.applied`: from here on the fold goes by other rules. Runs go on by the definitions they pinned.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ensue_event::Digest;
+use ensue_event::ours::{ConfigApplied, Ours};
+
+use crate::fold::{Engine, Poison, compile};
+use crate::state::Applied;
+
+impl Engine {
+    pub(crate) fn configuration(&mut self, config: ConfigApplied) -> Result<(), Poison> {
+        let compiled = compile(&config.files)?;
+        let mut used: BTreeSet<Digest> = self.config.rules.iter().map(|decider| decider.digest).collect();
+        used.extend(self.state.runs.iter().map(|(_, run)| run.definition));
+        used.extend(self.state.parked.iter().map(|(_, parked)| parked.fired.definition));
+        used.extend(self.state.emissions.iter().filter_map(|(_, pending)| match Ours::of(&pending.event) {
+            Ok(Ours::RuleFired(fired)) => Some(fired.definition),
+            _ => None,
+        }));
+        let gone: Vec<Digest> =
+            self.state.definitions.iter().map(|(digest, _)| *digest).filter(|digest| !used.contains(digest)).collect();
+        for digest in gone {
+            self.state.definitions.delete(&digest);
+            self.graphs.remove(&digest);
+        }
+        for decider in &compiled.rules {
+            if self.state.definitions.get(&decider.digest).is_none() {
+                self.state.definitions.put(decider.digest, decider.definition.clone());
+            }
+            // What an operator set on a rule holds until the rule itself is changed.
+            let name = decider.rule.name.to_string();
+            let same = self.config.rule(&name).is_some_and(|before| before.digest == decider.digest);
+            let known = self.state.rules.get(&name).filter(|known| known.mode.is_some() && !same);
+            if let Some(known) = known {
+                let mut known = known.as_ref().clone();
+                known.mode = None;
+                self.state.rules.put(name, known);
+            }
+        }
+        self.state.meta.observe = config.observe;
+        self.state.config.put("current".into(), Applied { position: self.position, config });
+        self.next_config = Some(Arc::new(compiled));
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! One file per kind of record that changes something.
+
+mod answer;
+mod configuration;
+mod operator;
+mod quarantine;
+mod start;
+
+use ensue_event::{Ours, Record};
+
+use crate::fold::{Engine, Poison};
+
+impl Engine {
+    /// What a record of our own changes. Records that only tell something change nothing.
+    pub(crate) fn record(&mut self, record: &Record, ours: Ours) -> Result<(), Poison> {
+        match ours {
+            Ours::NodeStarted(started) => {
+                self.node_started(started);
+                Ok(())
+            }
+            Ours::ConfigApplied(applied) => self.configuration(applied),
+            Ours::RuleFired(fired) => self.start(record, fired),
+            Ours::ActionStarted(started) => {
+                self.action_started(&started.of);
+                Ok(())
+            }
+            Ours::ActionAnswered(answered) => self.answered(answered),
+            Ours::ActionUncertain(uncertain) => self.uncertain(uncertain),
+            Ours::Operator(operator) => self.operator(operator),
+            Ours::RecordQuarantined(quarantined) => self.quarantined(quarantined),
+            Ours::NodeStopped(_)
+            | Ours::ClockStepped(_)
+            | Ours::Tick(_)
+            | Ours::SourceDisconnected(_)
+            | Ours::SourceCaughtUp(_)
+            | Ours::SourceGap(_)
+            | Ours::EventConflict(_)
+            | Ours::LogTrimmed(_)
+            | Ours::LogPurged(_)
+            | Ours::StateSnapshot(_)
+            | Ours::Backfill(_)
+            | Ours::RuleParked(_)
+            | Ours::RunStarted(_)
+            | Ours::RunFinished(_)
+            | Ours::RunFailed(_)
+            | Ours::ChainCut(_)
+            | Ours::KeyRefused(_) => Ok(()),
+        }
+    }
+}

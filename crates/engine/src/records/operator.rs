@@ -1,0 +1,153 @@
+//! `dev.ensue.operator`: what a person or program with a token asked for, and whether it was done.
+
+use std::sync::Arc;
+
+use ensue_event::Key;
+use ensue_event::ours::{Command, Operator};
+use ensue_run::machine::Refused;
+use ensue_run::{Input, Status};
+
+use crate::fold::{Engine, Poison};
+use crate::state::{Freeze, Verdict};
+
+impl Engine {
+    pub(crate) fn operator(&mut self, operator: Operator) -> Result<(), Poison> {
+        let Operator { command, actor, reason } = operator;
+        let refused = match command {
+            Command::Freeze { connection, rule } => {
+                self.freeze(Freeze { connection, rule, actor, reason, since: self.now });
+                None
+            }
+            Command::Thaw { connection, rule, discard } => self.thaw(&connection, &rule, discard, &reason)?,
+            Command::SetMode { rule, mode } => self.set_mode(rule, mode),
+            Command::RetryRun { run } => self.retry_run(run)?,
+            Command::ResumeRun { run, from } => self.command(run, Input::Resume { from })?,
+            Command::SkipStep { run, step } => self.command(run, Input::Skip { step })?,
+            Command::CancelRun { run } => self.command(run, Input::Cancel { reason: format!("{actor}: {reason}") })?,
+            Command::Settle { run, step, verdict } => self.command(run, Input::Settle { step, verdict })?,
+            Command::Redrive { firing } => self.redrive(firing)?,
+            Command::Discard { firing } => {
+                (!self.state.parked.delete(&firing)).then(|| format!("no firing {firing} is parked"))
+            }
+        };
+        let verdict = refused.map_or(Verdict::Done, |why| Verdict::Refused { why });
+        self.decided(crate::decide::OPERATOR.to_owned(), verdict);
+        Ok(())
+    }
+
+    fn command(&mut self, run: Key, input: Input) -> Result<Option<String>, Poison> {
+        if self.state.runs.get(&run).is_none() {
+            return Ok(Some(format!("run {run} is not kept; `ensue runs` lists those that are")));
+        }
+        Ok(self.input(run, input)?.map(|refused: Refused| refused.to_string()))
+    }
+
+    fn freeze(&mut self, freeze: Freeze) {
+        let held: Vec<Key> = self
+            .state
+            .outbox
+            .iter()
+            .filter(|(_, row)| !row.held && freeze.holds(&row.effect))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in held {
+            self.hold(key, true);
+        }
+        self.state.freezes.put(name(freeze.connection.as_deref(), freeze.rule.as_deref()), freeze);
+    }
+
+    fn hold(&mut self, key: Key, held: bool) {
+        if let Some(row) = self.state.outbox.get(&key) {
+            let mut row = row.as_ref().clone();
+            row.held = held;
+            self.state.outbox.put(key, row);
+        }
+    }
+
+    fn thaw(
+        &mut self,
+        connection: &Option<String>,
+        rule: &Option<String>,
+        discard: bool,
+        reason: &str,
+    ) -> Result<Option<String>, Poison> {
+        let name = name(connection.as_deref(), rule.as_deref());
+        if !self.state.freezes.delete(&name) {
+            return Ok(Some(format!("nothing is frozen as {name}; `ensue freeze --list` shows what is")));
+        }
+        let freezes: Vec<Arc<Freeze>> = self.state.freezes.iter().map(|(_, freeze)| Arc::clone(freeze)).collect();
+        let released: Vec<(Key, Key)> = self
+            .state
+            .outbox
+            .iter()
+            .filter(|(_, row)| row.held && !freezes.iter().any(|freeze| freeze.holds(&row.effect)))
+            .map(|(key, row)| (*key, row.effect.run))
+            .collect();
+        for (effect, run) in released {
+            if discard {
+                let reason = format!("discarded by thaw: {reason}");
+                self.input(run, Input::Cancel { reason })?;
+            } else {
+                self.hold(effect, false);
+                self.ready.push(effect);
+            }
+        }
+        Ok(None)
+    }
+
+    fn set_mode(&mut self, rule: String, mode: String) -> Option<String> {
+        if self.config.rule(&rule).is_none() {
+            return Some(format!("no rule {rule} is in force; `ensue rules` lists them"));
+        }
+        if !["live", "shadow", "paused"].contains(&mode.as_str()) {
+            return Some(format!("`{mode}` is not a mode; say live, shadow or paused"));
+        }
+        let mut known = self.state.rules.get(&rule).map(|known| known.as_ref().clone()).unwrap_or_default();
+        known.mode = Some(mode);
+        self.state.rules.put(rule, known);
+        None
+    }
+
+    fn retry_run(&mut self, run: Key) -> Result<Option<String>, Poison> {
+        let Some(known) = self.state.runs.get(&run) else {
+            return Ok(Some(format!("run {run} is not kept; `ensue runs` lists those that are")));
+        };
+        if !matches!(known.status, Status::Failed | Status::Cancelled) {
+            return Ok(Some(format!(
+                "run {run} is {}; only a failed or cancelled run can be retried",
+                known.status.as_str()
+            )));
+        }
+        let mut run = known.as_ref().clone();
+        if let Some(ended) = run.finished.take() {
+            self.state.ended.delete(&(ended, run.id));
+        }
+        run.generation += 1;
+        run.status = Status::Running;
+        run.steps.clear();
+        run.at = ensue_run::run::Place::default();
+        (run.caught, run.failed, run.failed_at, run.cancelled) = (None, None, None, None);
+        self.drive(run, Input::Start)?;
+        Ok(None)
+    }
+
+    fn redrive(&mut self, firing: Key) -> Result<Option<String>, Poison> {
+        let Some(parked) = self.state.parked.get(&firing).map(|parked| parked.as_ref().clone()) else {
+            return Ok(Some(format!("no firing {firing} is parked")));
+        };
+        self.state.parked.delete(&firing);
+        self.state.meta.counts.fired += 1;
+        self.begin(parked.fired, parked.correlation, parked.depth)?;
+        Ok(None)
+    }
+}
+
+/// What a freeze is called: what it holds.
+fn name(connection: Option<&str>, rule: Option<&str>) -> String {
+    match (connection, rule) {
+        (None, None) => "everything".to_owned(),
+        (Some(connection), None) => format!("connection {connection}"),
+        (None, Some(rule)) => format!("rule {rule}"),
+        (Some(connection), Some(rule)) => format!("connection {connection}, rule {rule}"),
+    }
+}

@@ -1,0 +1,368 @@
+//! What the fold keeps.
+
+use ensue_event::ours::{Attempt, Mode, RuleFired};
+use ensue_event::{Digest, Emission, Event, Key, Origin, Position, Span, Time, codec};
+use ensue_run::{Definition, Effect, Run};
+use serde::{Deserialize, Serialize};
+
+use crate::table::{RowValue, Table, json_row};
+
+/// A row for the store: `value` is absent where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The store's table.
+    pub table: &'static str,
+    /// The key's bytes.
+    pub key: Vec<u8>,
+    /// The value's bytes.
+    pub value: Option<Vec<u8>>,
+}
+
+/// How many decisions without a firing are kept; firings are records of the log.
+pub const KEPT_DECISIONS: usize = 20_000;
+/// How many finished runs are kept in state; their history is in the log for as long as retention says.
+pub const KEPT_RUNS: usize = 5_000;
+
+/// Single facts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Meta {
+    /// The version of the fold that wrote this.
+    pub fold: u32,
+    /// The last record folded.
+    pub folded: Option<Position>,
+    /// Its append time.
+    pub at: Time,
+    /// The last emission whose record was folded.
+    pub emission: Option<Emission>,
+    /// The boot of the machine that the node runs in.
+    pub boot: Option<String>,
+    /// Every firing is a shadow.
+    pub observe: bool,
+    /// Counts since the first record.
+    pub counts: Counts,
+}
+
+/// Counts since the first record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Events from outside or from `emit` steps.
+    pub events: u64,
+    /// Firings that acted.
+    pub fired: u64,
+    /// Firings in shadow.
+    pub shadow: u64,
+    /// Decisions not to fire.
+    pub suppressed: u64,
+    /// Decisions that ended in an error.
+    pub errors: u64,
+    /// Runs that ended well.
+    pub succeeded: u64,
+    /// Runs that failed.
+    pub failed: u64,
+    /// Runs that were cancelled.
+    pub cancelled: u64,
+}
+
+/// The configuration in force, as it was applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// The record that applied it.
+    pub position: Position,
+    /// The record's fields.
+    pub config: ensue_event::ours::ConfigApplied,
+}
+
+/// What is kept of a rule beside its definition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleState {
+    /// A mode that an operator set; it goes with the next change of the definition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Firings.
+    pub fired: u64,
+    /// Decisions not to fire.
+    pub suppressed: u64,
+    /// Errors in conditions.
+    pub errors: u64,
+    /// The last firing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Time>,
+}
+
+/// An effect that is decided and has no answer yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outboxed {
+    /// What is to be done.
+    pub effect: Effect,
+    /// The record that decided it.
+    pub decided: Position,
+    /// When.
+    pub at: Time,
+    /// Its `action.started` is folded: it may have been done.
+    pub started: bool,
+    /// A freeze holds it.
+    pub held: bool,
+}
+
+impl Outboxed {
+    /// The attempt that it stands for.
+    #[must_use]
+    pub fn attempt(&self) -> Attempt {
+        let effect = &self.effect;
+        Attempt { effect: effect.key, attempt: effect.attempt, run: effect.run, step: effect.step.clone() }
+    }
+}
+
+/// What a timer wakes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Timer {
+    /// The next try of an effect.
+    Retry {
+        /// Its run.
+        run: Key,
+        /// The effect.
+        effect: Key,
+    },
+}
+
+/// An emission whose record is not folded yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pending {
+    /// The event to be appended.
+    pub event: Event,
+}
+
+impl RowValue for Pending {
+    fn bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        codec::encode(&Origin::Node, &self.event, &mut out);
+        out
+    }
+    fn read(bytes: &[u8]) -> Result<Pending, String> {
+        let (_, event) = codec::decode(bytes.to_vec().into()).map_err(|why| why.to_string())?;
+        Ok(Pending { event })
+    }
+}
+
+/// A rule's recorded decision about an event, where it did not fire. Firings are records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// When.
+    pub at: Time,
+    /// What, and why.
+    pub verdict: Verdict,
+}
+
+/// What a rule decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// Its condition was false.
+    NotIf {
+        /// The condition.
+        condition: String,
+    },
+    /// Its condition or a `let` could not be computed.
+    Error {
+        /// What could not be computed.
+        expression: String,
+        /// Why.
+        why: String,
+    },
+    /// It is paused.
+    Paused,
+    /// The chain of causes is too long.
+    ChainCut {
+        /// How long it is.
+        depth: u32,
+    },
+    /// An operator's command was carried out.
+    Done,
+    /// An operator's command was refused.
+    Refused {
+        /// Why.
+        why: String,
+    },
+    /// A firing is held for a person.
+    Parked {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A freeze in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Freeze {
+    /// Only effects through this connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    /// Only effects of this rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Time,
+}
+
+impl Freeze {
+    /// Whether it holds this effect.
+    #[must_use]
+    pub fn holds(&self, effect: &Effect) -> bool {
+        self.connection.as_ref().is_none_or(|name| effect.connection.as_ref() == Some(name))
+            && self.rule.as_ref().is_none_or(|name| effect.rule == *name)
+    }
+}
+
+/// A firing that a person must decide about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Parked {
+    /// The firing.
+    pub fired: RuleFired,
+    /// Why it is held.
+    pub reason: String,
+    /// Since when.
+    pub since: Time,
+    /// What its events tie together.
+    pub correlation: String,
+    /// The length of its chain.
+    pub depth: u32,
+}
+
+/// What is known of a source: where a schedule or a poller goes on, and when something came last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceState {
+    /// Events so far.
+    pub events: u64,
+    /// The append time of the last one.
+    pub last: Time,
+    /// The `time` of the last one, where it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurred: Option<Time>,
+}
+
+/// A row without a value: the key says all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mark {}
+
+json_row!(Meta, Applied, Definition, RuleState, Run, Outboxed, Timer, Decision, Freeze, Parked, SourceState, Mark);
+
+macro_rules! tables {
+    ($($(#[doc = $doc:literal])+ $field:ident: $key:ty => $value:ty = $name:literal),+ $(,)?) => {
+        /// All tables and single facts.
+        #[derive(Debug)]
+        pub struct State {
+            /// Single facts, as they are.
+            pub meta: Meta,
+            /// Single facts before the record at hand.
+            pub(crate) meta_before: Meta,
+            $($(#[doc = $doc])+ pub $field: Table<$key, $value>,)+
+        }
+
+        /// The names of the store's tables.
+        pub const TABLES: &[&str] = &["meta", $($name),+];
+
+        impl State {
+            /// The state before the first record.
+            #[must_use]
+            pub fn new() -> State {
+                let meta = Meta {
+                    fold: crate::FOLD, folded: None, at: Time::MIN, emission: None, boot: None, observe: false,
+                    counts: Counts::default(),
+                };
+                State { meta: meta.clone(), meta_before: meta, $($field: Table::new($name),)+ }
+            }
+
+            /// Applies the changes of the record at hand.
+            pub fn settle(&mut self) {
+                $(self.$field.settle();)+
+                self.meta_before.clone_from(&self.meta);
+            }
+
+            /// Throws the changes of the record at hand away.
+            pub fn undo(&mut self) {
+                $(self.$field.undo();)+
+                self.meta.clone_from(&self.meta_before);
+            }
+
+            /// Takes what the store has not seen yet.
+            pub fn drain(&mut self) -> Vec<Row> {
+                let mut rows = vec![Row { table: "meta", key: b"meta".to_vec(), value: Some(self.meta.bytes()) }];
+                $(self.$field.drain(&mut rows);)+
+                rows
+            }
+
+            /// Takes a row from the store, at start-up.
+            pub fn load(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<(), String> {
+                match table {
+                    "meta" => {
+                        self.meta = Meta::read(value)?;
+                        self.meta_before.clone_from(&self.meta);
+                        Ok(())
+                    }
+                    $($name => self.$field.load(key, value),)+
+                    other => Err(format!("table {other} is not one of this version's")),
+                }
+            }
+        }
+    };
+}
+
+tables! {
+    /// The configuration in force; one row, `current`.
+    config: String => Applied = "config",
+    /// Definitions that the configuration or a run goes by.
+    definitions: Digest => Definition = "definitions",
+    /// What is kept of rules.
+    rules: String => RuleState = "rules",
+    /// Runs: all that are not over, and the last that are.
+    runs: Key => Run = "runs",
+    /// Finished runs in the order of their end: which one goes first when there are too many.
+    ended: (Time, Key) => Mark = "ended",
+    /// Effects without an answer.
+    outbox: Key => Outboxed = "outbox",
+    /// What is due when.
+    timers: (Time, Key) => Timer = "timers",
+    /// Emissions whose record is not folded.
+    emissions: Emission => Pending = "emissions",
+    /// Decisions without a firing.
+    decisions: (Position, String) => Decision = "decisions",
+    /// Freezes in force.
+    freezes: String => Freeze = "freezes",
+    /// Firings that wait for a person.
+    parked: Key => Parked = "parked",
+    /// What is known of sources.
+    sources: String => SourceState = "sources",
+}
+
+impl Default for State {
+    fn default() -> State {
+        State::new()
+    }
+}
+
+impl State {
+    /// Whether a rule's firings act: what an operator set, else `observe`, else the definition.
+    #[must_use]
+    pub fn acts(&self, written: Mode) -> Mode {
+        if self.meta.observe { Mode::Shadow } else { written }
+    }
+
+    /// How long ago this effect was decided, at `now`.
+    #[must_use]
+    pub fn age(&self, row: &Outboxed, now: Time) -> Span {
+        now.since(row.at)
+    }
+}

@@ -1,0 +1,173 @@
+//! The shape of work: nodes, and the regions that say who handles a failure.
+//!
+//! ```text
+//!   steps: [a, b {catch: [c], finally: [f]}]           region 0  finally of the rule
+//!                                                        region 1  catch-all of the rule: onFailure
+//!   a ──► open F ──► b ──► close F ──► f ──► resume        region 2  finally f
+//!                    ╎ fails                                region 3  catch c
+//!                    └╌╌► c ──► close F
+//! ```
+//! A failure in a node goes to the node's region, then to its parents, until one catches it. A region with a `finally`
+//! is left only through it: what was going on is *held*, the finally steps run, and `Resume` takes it up again.
+
+use std::sync::Arc;
+
+use ensue_expr::{Program, Template, TemplateValue};
+use ensue_lang::Retry;
+use indexmap::IndexMap;
+
+/// The number of a node in its graph.
+pub type NodeId = usize;
+/// The number of a region in its graph.
+pub type RegionId = usize;
+
+/// What a definition means.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    /// All nodes; a node is named by its place.
+    pub nodes: Vec<Node>,
+    /// All regions; a region is named by its place.
+    pub regions: Vec<Region>,
+    /// Where a run starts.
+    pub entry: NodeId,
+}
+
+/// One thing to do, and what follows.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The path of its step: `build`, or `deploy/build` within a called workflow.
+    pub path: String,
+    /// The node that follows when this one is done.
+    pub next: NodeId,
+    /// Who handles its failure.
+    pub region: RegionId,
+    /// Skip it unless this holds.
+    pub cond: Option<Program>,
+    /// The outputs that it shows, computed from the raw ones.
+    pub outputs: IndexMap<String, TemplateValue>,
+    /// A failure is recorded and the run goes on.
+    pub continue_on_error: bool,
+    /// What it does.
+    pub kind: NodeKind,
+}
+
+/// What a node does.
+#[derive(Debug, Clone)]
+pub enum NodeKind {
+    /// An action of a connection: the run waits for its answer.
+    Task(Arc<Task>),
+    /// Names values.
+    Pass(IndexMap<String, TemplateValue>),
+    /// Goes on at the first case that holds; a case without a condition always does.
+    Choice(Vec<(Option<Program>, NodeId)>),
+    /// Goes on at `next` if this holds; else the step is skipped and the run goes on elsewhere.
+    Guard {
+        /// What must hold.
+        cond: Program,
+        /// Where to go on if it does not.
+        otherwise: NodeId,
+    },
+    /// Says that something happened.
+    Emit(Arc<Emit>),
+    /// Goes into a called workflow: the inputs it is given and the defaults of the others.
+    Enter(Arc<Enter>),
+    /// Comes back from it with its outputs.
+    Leave(IndexMap<String, TemplateValue>),
+    /// Fails with this message.
+    Fail(Template),
+    /// Holds "go on at `next`" and enters the finally steps.
+    Close(NodeId),
+    /// Goes on with what was held: the next node, or the failure.
+    Resume,
+    /// The failure of the run goes on after its `onFailure` steps.
+    Rethrow,
+    /// Does nothing.
+    Skip,
+    /// The run is over.
+    End,
+}
+
+/// An action to be done.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// `http/request` and so on.
+    pub action: String,
+    /// The name of the connection, as written.
+    pub connection: Option<String>,
+    /// What it is given.
+    pub with: TemplateValue,
+    /// When to try again.
+    pub retry: Option<Retry>,
+    /// How long one attempt may take, in microseconds.
+    pub timeout: Option<i64>,
+}
+
+/// An event to be emitted.
+#[derive(Debug, Clone)]
+pub struct Emit {
+    /// Its type.
+    pub kind: Template,
+    /// Its source, where the definition names one.
+    pub source: Option<Template>,
+    /// Its subject.
+    pub subject: Option<Template>,
+    /// Its data.
+    pub data: Option<TemplateValue>,
+    /// Its extension attributes.
+    pub extensions: IndexMap<String, Template>,
+}
+
+/// A call of a workflow.
+#[derive(Debug, Clone)]
+pub struct Enter {
+    /// The workflow's full name.
+    pub workflow: String,
+    /// What the caller gives.
+    pub with: TemplateValue,
+    /// What each input is without it.
+    pub defaults: IndexMap<String, Option<ensue_expr::Value>>,
+}
+
+/// Who handles a failure.
+#[derive(Debug, Clone, Default)]
+pub struct Region {
+    /// Asked when this one does not handle it; the outermost has none.
+    pub parent: Option<RegionId>,
+    /// Error names (none: every error) and where to go on.
+    pub arms: Vec<Arm>,
+    /// The finally steps to pass through on the way out.
+    pub finally: Option<NodeId>,
+    /// How many workflows deep its nodes are.
+    pub frames: usize,
+    /// How many things are held while its nodes run.
+    pub held: usize,
+    /// `onFailure` steps: a failure among them does not replace the one that they were called for.
+    pub sticky: bool,
+}
+
+/// One arm of a `catch`.
+#[derive(Debug, Clone)]
+pub struct Arm {
+    /// The error names that it takes; empty: all but a cancellation.
+    pub errors: Vec<String>,
+    /// Where to go on.
+    pub to: NodeId,
+    /// This is an `onFailure`: the failure is held, and goes on after its steps.
+    pub fatal: bool,
+}
+
+impl Graph {
+    /// The node of this number. A graph only holds numbers of its own nodes; a missing one would be `End`.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id)
+    }
+
+    /// The first node of the step with this path.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<NodeId> {
+        self.nodes.iter().position(|node| {
+            node.path == path && !matches!(node.kind, NodeKind::Close(_) | NodeKind::Resume | NodeKind::Leave(_))
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! What expressions in steps see: `event events key let inputs steps tables run error now`.
+
+use ensue_expr::{Scope, Value};
+use serde_json::{Map, json};
+
+use crate::machine::World;
+use crate::run::{Held, Run, StepStatus};
+
+/// The names of a run at the place where it is.
+pub(crate) struct Names<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) world: &'a World<'a>,
+}
+
+impl Scope for Names<'_> {
+    fn get(&self, name: &str) -> Option<Value> {
+        let run = self.run;
+        match name {
+            "event" => run.events.last().map(|took| took.event.clone().into()),
+            "events" => Some(events(run)),
+            "key" => run.key.as_deref().map(key),
+            "let" => Some(serde_json::Value::Object(run.lets.clone()).into()),
+            "inputs" => run.at.frames.last().map(|frame| frame.inputs.clone().into()),
+            "steps" => Some(self.steps()),
+            "tables" => Some(self.world.tables.clone()),
+            "run" => Some(
+                json!({
+                    "id": run.id, "rule": run.rule, "status": standing(run), "generation": run.generation,
+                    "started": run.started, "key": run.key,
+                })
+                .into(),
+            ),
+            "error" => error(run),
+            "now" => Some(Value::Timestamp(self.world.now.micros())),
+            _ => None,
+        }
+    }
+}
+
+impl Names<'_> {
+    /// The steps of the document that is running now, by their ids.
+    fn steps(&self) -> Value {
+        let prefix = self.run.at.frames.last().map_or(String::new(), |frame| format!("{}/", frame.path));
+        let mut steps = Map::new();
+        for (path, state) in self.run.steps.range(prefix.clone()..) {
+            let Some(id) = path.strip_prefix(&prefix) else { break };
+            if id.contains('/') {
+                continue;
+            }
+            let mut step = Map::new();
+            step.insert("status".into(), serde_json::to_value(state.status).unwrap_or_default());
+            step.insert("attempt".into(), state.attempt.into());
+            if !matches!(state.status, StepStatus::Skipped) && !state.outputs.is_null() {
+                step.insert("outputs".into(), state.outputs.clone());
+            }
+            if let Some(error) = &state.error {
+                step.insert("error".into(), json!({"name": error.name, "message": error.message}));
+            }
+            steps.insert(id.to_owned(), step.into());
+        }
+        serde_json::Value::Object(steps).into()
+    }
+}
+
+/// Each item's event by its name; for an item that met several, the last.
+fn events(run: &Run) -> Value {
+    let named = run.events.iter().filter_map(|took| Some((took.item.clone()?, took.event.clone())));
+    serde_json::Value::Object(named.collect()).into()
+}
+
+/// A composite key is kept as canonical JSON and seen as the list that it was.
+fn key(text: &str) -> Value {
+    match text.starts_with('[').then(|| Value::from_json(text.as_bytes())) {
+        Some(Ok(list @ Value::List(_))) => list,
+        _ => Value::str(text),
+    }
+}
+
+/// How the run stands for its own steps: in `finally`, as it will end.
+fn standing(run: &Run) -> &'static str {
+    match run.at.held.last() {
+        _ if run.status.over() => run.status.as_str(),
+        _ if run.cancelled.is_some() => "cancelled",
+        Some(Held::Failure(_)) => "failed",
+        Some(Held::Next) => "succeeded",
+        None => "running",
+    }
+}
+
+fn error(run: &Run) -> Option<Value> {
+    let held = run.at.held.iter().rev().find_map(|held| match held {
+        Held::Failure(failed) => Some(failed),
+        Held::Next => None,
+    });
+    let failed = held.or(run.caught.as_ref())?;
+    let error = &failed.error;
+    Some(json!({"name": error.name, "message": error.message, "step": failed.step, "details": error.details}).into())
+}
