@@ -135,6 +135,13 @@ impl Fields {
         }
     }
 
+    /// Whether all elements belong to one array that lies in no other, and there are few enough for a bit each.
+    pub(crate) fn elements_are_alone(&self) -> bool {
+        let mut elements = self.elements.iter().skip(1);
+        let node = self.elements.get(1).map(|element| element.node);
+        self.elements.len() <= 62 && elements.all(|element| Some(element.node) == node && element.parent == OUTSIDE)
+    }
+
     /// Closes what is around all elements.
     pub(crate) fn finish(&mut self) {
         let end = number(self.elements.len());

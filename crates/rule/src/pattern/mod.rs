@@ -11,7 +11,7 @@ mod wildcard;
 use std::sync::{Arc, OnceLock};
 
 pub use explain::{Explanation, FieldVerdict};
-pub(crate) use test::{Kind, Not, Range, Test, Value};
+pub(crate) use test::{Kind, Test, Value};
 
 use crate::fields::Fields;
 use crate::join::{Join, Want};

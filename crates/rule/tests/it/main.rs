@@ -10,3 +10,5 @@
 )]
 
 mod conformance;
+mod naive;
+mod property;

@@ -1,0 +1,260 @@
+//! Questions: each distinct (path, operator, operand) is held once, and answered at most once for an event.
+
+use std::hash::{Hash as _, Hasher as _};
+
+use hashbrown::HashTable;
+
+use super::hash;
+use crate::pattern::Test;
+use crate::trie::Trie;
+
+/// The operators that are found by hashing a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    Text = 1,
+    Number,
+    Literal,
+    Prefix,
+    Suffix,
+    Fold,
+}
+
+/// A question and the branches that are looked up by it.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) node: u32,
+    users: u32,
+    pub(super) test: Test,
+    /// The branches that this question is the access to.
+    pub(super) entries: Vec<Entry>,
+}
+
+/// A branch in a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) slot: u32,
+    /// A question that must be answered by yes as well and is cheap to look at, or none.
+    pub(super) guard: u32,
+}
+
+/// What the values at a node are looked up for.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    /// Distinct questions here: the more there are, the rarer one is met.
+    pub(super) distinct: u32,
+    pub(super) texts: u32,
+    pub(super) numbers: u32,
+    pub(super) literals: u32,
+    /// Questions of these kinds that give access to branches; others are asked when a branch needs the answer.
+    pub(super) folds: u32,
+    pub(super) prefixes: Lengths,
+    pub(super) suffixes: Lengths,
+}
+
+/// The lengths of the prefixes looked up, with how many there are of each.
+pub(super) type Lengths = Vec<(u32, u32)>;
+
+/// All questions of a shelf.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    pub(super) trie: Trie,
+    all: Vec<Question>,
+    free: Vec<u32>,
+    table: HashTable<u32>,
+    lookups: Vec<Lookups>,
+}
+
+fn key(test: &Test) -> Option<(Class, &[u8])> {
+    Some(match test {
+        Test::Text(text) => (Class::Text, text.as_bytes()),
+        Test::Number(number) => (Class::Number, &number.key),
+        Test::True => (Class::Literal, b"true"),
+        Test::False => (Class::Literal, b"false"),
+        Test::Null => (Class::Literal, b"null"),
+        Test::Prefix(text) => (Class::Prefix, text.as_bytes()),
+        Test::Suffix(text) => (Class::Suffix, text.as_bytes()),
+        Test::Fold(text) => (Class::Fold, text.as_bytes()),
+        _ => return None,
+    })
+}
+
+fn seed(node: u32, class: u64) -> u64 {
+    (u64::from(node) << 8) | class
+}
+
+fn hash_of(node: u32, test: &Test) -> u64 {
+    match key(test) {
+        Some((class, bytes)) => hash::bytes(seed(node, class as u64), bytes),
+        None => {
+            let mut mix = hash::Mix::default();
+            mix.write_u64(seed(node, 0));
+            test.hash(&mut mix);
+            mix.finish()
+        }
+    }
+}
+
+impl Questions {
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// How many are in use.
+    pub(super) fn used(&self) -> usize {
+        self.all.len() - self.free.len()
+    }
+
+    #[inline]
+    pub(super) fn get(&self, number: u32) -> Option<&Question> {
+        self.all.get(number as usize)
+    }
+
+    #[inline]
+    pub(super) fn lookups(&self, node: u32) -> Option<&Lookups> {
+        self.lookups.get(node as usize)
+    }
+
+    /// The question that a value at a node answers by yes, if anybody asks it.
+    #[inline]
+    pub(super) fn find(&self, node: u32, class: Class, bytes: &[u8]) -> Option<u32> {
+        let hash = hash::bytes(seed(node, class as u64), bytes);
+        let same = |number: &u32| {
+            self.get(*number)
+                .is_some_and(|question| question.node == node && key(&question.test) == Some((class, bytes)))
+        };
+        self.table.find(hash, same).copied()
+    }
+
+    /// One more user for a question, made where it is new.
+    pub(super) fn take(&mut self, path: &[Box<str>], test: &Test) -> u32 {
+        let node = self.trie.ask(path);
+        self.take_at(node, test)
+    }
+
+    /// The same for a node that was asked for on behalf of this question.
+    fn take_at(&mut self, node: u32, test: &Test) -> u32 {
+        let hash = hash_of(node, test);
+        let same = |number: &u32| self.get(*number).is_some_and(|known| known.node == node && known.test == *test);
+        if let Some(number) = self.table.find(hash, same).copied() {
+            // The node is counted once for each question.
+            self.trie.release(node);
+            if let Some(known) = self.all.get_mut(number as usize) {
+                known.users += 1;
+            }
+            return number;
+        }
+        let fresh = Question { node, users: 1, test: test.clone(), entries: Vec::new() };
+        let number = self.free.pop().unwrap_or_else(|| u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        match self.all.get_mut(number as usize) {
+            Some(slot) => *slot = fresh,
+            None => self.all.push(fresh),
+        }
+        let all = &self.all;
+        let rehash = |number: &u32| all.get(*number as usize).map_or(0, |known| hash_of(known.node, &known.test));
+        self.table.insert_unique(hash, number, rehash);
+        self.count(node, test, true);
+        number
+    }
+
+    /// A helper question on the same field as another.
+    pub(super) fn take_beside(&mut self, number: u32, test: &Test) -> u32 {
+        let node = self.get(number).map_or(0, |known| known.node);
+        self.trie.ask_again(node);
+        self.take_at(node, test)
+    }
+
+    /// One user less; the last one takes the question away.
+    pub(super) fn release(&mut self, number: u32) {
+        let Some(question) = self.all.get_mut(number as usize) else { return };
+        question.users = question.users.saturating_sub(1);
+        if question.users > 0 {
+            return;
+        }
+        let node = question.node;
+        let test = std::mem::replace(&mut question.test, Test::Absent);
+        question.entries = Vec::new();
+        let hash = hash_of(node, &test);
+        if let Ok(entry) = self.table.find_entry(hash, |known| *known == number) {
+            entry.remove();
+        }
+        self.free.push(number);
+        self.count(node, &test, false);
+        self.trie.release(node);
+    }
+
+    fn count(&mut self, node: u32, test: &Test, more: bool) {
+        let at = self.lookups_mut(node);
+        let by = |count: &mut u32| *count = if more { *count + 1 } else { count.saturating_sub(1) };
+        by(&mut at.distinct);
+        match key(test) {
+            Some((Class::Text, _)) => by(&mut at.texts),
+            Some((Class::Number, _)) => by(&mut at.numbers),
+            Some((Class::Literal, _)) => by(&mut at.literals),
+            _ => {}
+        }
+    }
+
+    fn lookups_mut(&mut self, node: u32) -> &mut Lookups {
+        let at = node as usize;
+        if self.lookups.len() <= at {
+            self.lookups.resize_with(at + 1, Lookups::default);
+        }
+        // The line above made room; the first one is only there because indexing is not allowed to fail.
+        let at = at.min(self.lookups.len() - 1);
+        #[expect(clippy::indexing_slicing, reason = "within the length, which is not zero")]
+        &mut self.lookups[at]
+    }
+
+    /// Adds a branch to a question's list; its place there.
+    pub(super) fn enlist(&mut self, number: u32, entry: Entry) -> u32 {
+        let Some(question) = self.all.get_mut(number as usize) else { return 0 };
+        let place = u32::try_from(question.entries.len()).unwrap_or(u32::MAX);
+        question.entries.push(entry);
+        if place == 0 {
+            self.access(number, true);
+        }
+        place
+    }
+
+    /// Takes the branch at this place off a question's list; the one that stands there now, if another moved.
+    pub(super) fn delist(&mut self, number: u32, place: u32) -> Option<u32> {
+        let question = self.all.get_mut(number as usize)?;
+        if (place as usize) < question.entries.len() {
+            question.entries.swap_remove(place as usize);
+        }
+        let moved = question.entries.get(place as usize).map(|entry| entry.slot);
+        if question.entries.is_empty() {
+            self.access(number, false);
+        }
+        moved
+    }
+
+    /// Notes that values must be looked up for this question from now on, or no more.
+    fn access(&mut self, number: u32, more: bool) {
+        let Some(question) = self.get(number) else { return };
+        let Some((class, bytes)) = key(&question.test) else { return };
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let at = self.lookups_mut(question.node);
+        match class {
+            Class::Prefix => lengths(&mut at.prefixes, length, more),
+            Class::Suffix => lengths(&mut at.suffixes, length, more),
+            Class::Fold => at.folds = if more { at.folds + 1 } else { at.folds.saturating_sub(1) },
+            _ => {}
+        }
+    }
+}
+
+fn lengths(known: &mut Lengths, length: u32, more: bool) {
+    match known.binary_search_by_key(&length, |(length, _)| *length) {
+        Ok(at) => {
+            if let Some((_, count)) = known.get_mut(at) {
+                *count = if more { *count + 1 } else { count.saturating_sub(1) };
+                if *count == 0 {
+                    known.remove(at);
+                }
+            }
+        }
+        Err(at) if more => known.insert(at, (length, 1)),
+        Err(_) => {}
+    }
+}

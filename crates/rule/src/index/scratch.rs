@@ -1,0 +1,92 @@
+//! The work space of one event: what was found, and which questions are answered.
+
+use super::question::Questions;
+use crate::fields::{Fields, NONE};
+use crate::pattern::Test;
+
+/// No question, no branch.
+pub(super) const NO: u32 = u32::MAX;
+
+/// Reused from event to event: nothing is cleared but what was touched.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub(super) fields: Fields,
+    /// Questions answered by yes that give access to branches.
+    pub(super) hits: Vec<u32>,
+    pub(super) room: Vec<u8>,
+    /// The event for which each question was last answered.
+    asked: Vec<u32>,
+    /// The elements in which it was answered by yes, a bit each.
+    answers: Vec<u64>,
+    event: u32,
+}
+
+impl Scratch {
+    /// The bit of what lies outside of all arrays.
+    pub(super) const OUTSIDE: u64 = 1;
+    /// The bit for all elements that have none of their own.
+    pub(super) const BEYOND: u64 = 1 << 63;
+    /// The answer of an absence that depends on the element.
+    pub(super) const MAYBE: u64 = 1 << 62;
+
+    /// Begins with an event.
+    pub(super) fn begin(&mut self, questions: usize) {
+        self.hits.clear();
+        if self.asked.len() < questions {
+            self.asked.resize(questions, 0);
+            self.answers.resize(questions, 0);
+        }
+        self.event = self.event.wrapping_add(1);
+        if self.event == 0 {
+            self.asked.fill(0);
+            self.event = 1;
+        }
+    }
+
+    fn bit(element: u32) -> u64 {
+        if element < 62 { 1 << element } else { Scratch::BEYOND }
+    }
+
+    #[inline]
+    pub(super) fn is_answered(&self, question: u32) -> bool {
+        self.asked.get(question as usize).is_some_and(|event| *event == self.event)
+    }
+
+    #[inline]
+    pub(super) fn known(&self, question: u32) -> Option<u64> {
+        if self.is_answered(question) { self.answers.get(question as usize).copied() } else { None }
+    }
+
+    pub(super) fn note(&mut self, question: u32, answer: u64) {
+        if let (Some(event), Some(known)) =
+            (self.asked.get_mut(question as usize), self.answers.get_mut(question as usize))
+        {
+            *event = self.event;
+            *known = answer;
+        }
+    }
+
+    /// A value in this element answers a question by yes.
+    #[inline]
+    pub(super) fn yes(&mut self, questions: &Questions, question: u32, element: u32) {
+        let before = self.known(question);
+        self.note(question, before.unwrap_or(0) | Scratch::bit(element));
+        if before.is_none() && questions.get(question).is_some_and(|question| !question.entries.is_empty()) {
+            self.hits.push(question);
+        }
+    }
+
+    /// Asks each value at a node.
+    pub(super) fn ask(&self, node: u32, test: &Test, data: &[u8]) -> u64 {
+        let yes = self.fields.at(node).filter(|found| test.holds(self.fields.value(found, data)));
+        yes.fold(0, |answer, found| answer | Scratch::bit(found.element))
+    }
+
+    /// Whether there is no value at a node, or none in some elements.
+    pub(super) fn absence(&self, node: u32) -> u64 {
+        if self.fields.last(node) == NONE {
+            return Scratch::OUTSIDE;
+        }
+        if self.fields.at(node).any(|found| found.element == crate::fields::OUTSIDE) { 0 } else { Scratch::MAYBE }
+    }
+}
