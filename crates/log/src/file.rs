@@ -57,6 +57,8 @@ pub struct FileLog<D: Disk> {
     segment: Arc<Segment<D>>,
     /// The length of the open segment; 0 until its header is written with the first batch.
     len: u64,
+    /// Whether the next segment may have a name already, from an attempt that failed: then nothing more goes to this one.
+    must_roll: bool,
     chain: Digest,
     checkpoint: Option<(Position, Digest)>,
     poisoned: Option<String>,
@@ -106,6 +108,7 @@ impl<D: Disk> FileLog<D> {
             shared,
             segment,
             len,
+            must_roll: false,
             chain: summary.chain,
             checkpoint: opened.recovery.checkpoint,
             poisoned: None,
@@ -173,7 +176,8 @@ impl<D: Disk> FileLog<D> {
             return Err(Error::Full { path: self.segment.path.clone() });
         }
         self.encode(end, at, batch)?;
-        if self.len > 0 && self.len + self.buffer.len() as u64 > self.shared.options.segment_bytes {
+        let is_full = self.len + self.buffer.len() as u64 > self.shared.options.segment_bytes;
+        if self.len > 0 && (is_full || self.must_roll) {
             self.roll(end, urgent)?;
             self.encode(end, at, batch)?;
         }
@@ -279,6 +283,7 @@ impl<D: Disk> FileLog<D> {
     /// Seals the open segment and begins the next one.
     fn roll(&mut self, first: u64, urgent: bool) -> Result<(), Error> {
         let tag = Tag { segment: first, ..self.segment.tag };
+        self.must_roll = true;
         match born(&self.shared.disk, &self.shared.folder, tag, self.chain) {
             Ok(segment) => self.go_on_in(segment),
             Err(Error::Full { .. }) if urgent && self.reserve.is_whole() => self.roll_into_reserve(first),
@@ -307,6 +312,7 @@ impl<D: Disk> FileLog<D> {
     fn go_on_in(&mut self, segment: Segment<D>) -> Result<(), Error> {
         let sealed = std::mem::replace(&mut self.segment, Arc::new(segment));
         self.len = 0;
+        self.must_roll = false;
         {
             let view = &mut *self.shared.view_mut();
             if sealed.tag.segment == self.segment.tag.segment {
@@ -373,7 +379,12 @@ impl<D: Disk> FileLog<D> {
                 break;
             }
             let summary = segment.summary();
-            let written = segment.write_index(&self.shared.disk, &self.shared.folder);
+            let mut written = segment.write_index(&self.shared.disk, &self.shared.folder);
+            if matches!(written, Err(Error::Full { .. }))
+                && self.reserve.release(&self.shared.disk, &self.shared.folder)?
+            {
+                written = segment.write_index(&self.shared.disk, &self.shared.folder);
+            }
             // Trimming is what makes space: on a full disk the ids go with their segment.
             if let Err(error) = written
                 && !matches!(error, Error::Full { .. })
@@ -478,8 +489,12 @@ impl<D: Disk> Log for FileLog<D> {
 
     fn purge(&mut self, positions: &[Position]) -> Result<(), Error> {
         self.alive()?;
-        match purge::purge(&self.shared, positions) {
-            Ok(()) => Ok(()),
+        let mut purged = purge::purge(&self.shared, positions);
+        if matches!(purged, Err(Error::Full { .. })) && self.reserve.release(&self.shared.disk, &self.shared.folder)? {
+            purged = purge::purge(&self.shared, positions);
+        }
+        match purged {
+            Ok(()) => self.reserve.refill(&self.shared.disk, &self.shared.folder).map(drop),
             Err(error @ (Error::Trimmed { .. } | Error::Beyond { .. } | Error::Full { .. })) => Err(error),
             // Half done, with a journal: the next start finishes it.
             Err(error) => Err(self.poison("a purge", &error)),

@@ -35,6 +35,8 @@ impl Draft {
 }
 
 /// What stands at a position. Every position from [`Log::first`] to [`Log::end`] has exactly one.
+// Nearly every entry is a record: a box would cost an allocation for each, to save space in none.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
     /// A record.

@@ -19,11 +19,12 @@ use crate::segment::{Segment, path};
 
 const JOURNAL: &str = "purge";
 
-/// Bytes to be put in place of a record.
+/// Bytes to be put in place of a record, and how many zeros after them.
 struct Write {
     segment: u64,
     offset: u64,
     bytes: Vec<u8>,
+    zeros: usize,
 }
 
 /// Destroys the events at these positions; those that are purged or unreadable already are left as they are.
@@ -75,8 +76,12 @@ fn plan<D: Disk>(disk: &Arc<D>, segment: &Segment<D>, position: u64) -> Result<O
     let Some(frame) = Frame::read(segment.tag, position, &bytes).filter(|frame| !frame.purged) else {
         return Ok(None);
     };
-    let bytes = frame.purged_bytes(segment.tag, position, &bytes, id_of(&frame));
-    Ok(Some(Write { segment: segment.tag.segment, offset, bytes }))
+    let mut bytes = frame.purged_bytes(segment.tag, position, &bytes, id_of(&frame));
+    // The journal must be small: it is also written on a disk that is nearly full.
+    let whole = bytes.len();
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.truncate(end);
+    Ok(Some(Write { segment: segment.tag.segment, offset, bytes, zeros: whole - end }))
 }
 
 /// Overwrites, syncs, removes the journal.
@@ -93,7 +98,9 @@ fn carry_out<D: Disk>(disk: &D, folder: &Path, writes: &[Write]) -> Result<(), E
                 Err(error) => return Err(Error::io("open", &path)(error)),
             },
         };
-        disk::write_all(disk, file, write.offset, &write.bytes).map_err(Error::io("overwrite", &path))?;
+        let mut bytes = write.bytes.clone();
+        bytes.resize(bytes.len() + write.zeros, 0);
+        disk::write_all(disk, file, write.offset, &bytes).map_err(Error::io("overwrite", &path))?;
     }
     for (segment, file) in &files {
         disk.sync_data(file).map_err(Error::io("sync", &path(folder, *segment)))?;
@@ -121,6 +128,7 @@ fn encode(writes: &[Write]) -> Vec<u8> {
         out.extend_from_slice(&write.segment.to_le_bytes());
         out.extend_from_slice(&write.offset.to_le_bytes());
         out.extend_from_slice(&(write.bytes.len() as u64).to_le_bytes());
+        out.extend_from_slice(&(write.zeros as u64).to_le_bytes());
         out.extend_from_slice(&write.bytes);
     }
     let crc = crc32c::crc32c(out.get(4..).unwrap_or_default());
@@ -138,9 +146,10 @@ fn decode(bytes: &[u8]) -> Option<Vec<Write>> {
     let mut writes = Vec::new();
     while !rest.is_empty() {
         let len = usize::try_from(u64_at(rest, 16)?).ok()?;
-        let bytes = rest.get(24..)?.get(..len)?.to_vec();
-        writes.push(Write { segment: u64_at(rest, 0)?, offset: u64_at(rest, 8)?, bytes });
-        rest = rest.get(24 + len..)?;
+        let zeros = usize::try_from(u64_at(rest, 24)?).ok()?;
+        let bytes = rest.get(32..)?.get(..len)?.to_vec();
+        writes.push(Write { segment: u64_at(rest, 0)?, offset: u64_at(rest, 8)?, bytes, zeros });
+        rest = rest.get(32 + len..)?;
     }
     Some(writes)
 }

@@ -68,6 +68,16 @@ impl<D: Disk> Reserve<D> {
         }
     }
 
+    /// Gives the space back for a moment, so that a trim or a purge can do its work on a full disk. Whether there was any.
+    pub(crate) fn release(&mut self, disk: &Arc<D>, folder: &Path) -> Result<bool, Error> {
+        if self.file.take().is_none() {
+            return Ok(false);
+        }
+        let path = folder.join(NAME);
+        disk.remove(&path).map_err(Error::io("remove", &path))?;
+        Ok(true)
+    }
+
     /// Makes the reserve the segment at this path, durably.
     pub(crate) fn take(&mut self, disk: &Arc<D>, folder: &Path, to: &Path) -> Result<D::File, Error> {
         let file = self.file.take().ok_or_else(|| Error::Full { path: to.to_path_buf() })?;

@@ -14,6 +14,7 @@ pub(crate) enum Why {
     Record = 0,
     Header = 1,
     Missing = 2,
+    Surplus = 3,
 }
 
 impl Why {
@@ -22,6 +23,7 @@ impl Why {
             Why::Record => "the checksum of a record is wrong",
             Why::Header => "the checksum of a batch header is wrong",
             Why::Missing => "records are missing",
+            Why::Surplus => "there are bytes past the beginning of the next segment",
         }
     }
 
@@ -29,7 +31,8 @@ impl Why {
         match value {
             0 => Why::Record,
             1 => Why::Header,
-            _ => Why::Missing,
+            2 => Why::Missing,
+            _ => Why::Surplus,
         }
     }
 }
@@ -170,7 +173,10 @@ impl<'a> Walk<'a> {
         self.position = until;
     }
 
-    fn finish<'b>(&self, on: &mut impl FnMut(Piece<'b>)) -> End {
+    fn finish<'b>(&mut self, on: &mut impl FnMut(Piece<'b>)) -> End {
+        if self.offset < self.bytes.len() {
+            self.hole(self.position, Why::Surplus, on);
+        }
         if let Some(next) = self.proof.sealed
             && self.position < next
         {

@@ -190,9 +190,8 @@ impl<D: Disk> Segment<D> {
         let header = BatchHeader::read(self.tag, bytes.get(..BATCH_HEADER).unwrap_or_default())
             .ok_or_else(|| damaged(start, Why::Header.text()))?;
         let mut chain = header.chain;
-        let mut position = self.tag.segment + u64::from(first);
         let index = self.index();
-        for offset in offsets {
+        for (position, offset) in (self.tag.segment + u64::from(first)..).zip(offsets) {
             let hole = index.holes().iter().find(|hole| hole.first <= position && position < hole.until);
             if let Some(hole) = hole {
                 // The chain goes over a hole once, at its end.
@@ -204,7 +203,6 @@ impl<D: Disk> Segment<D> {
                 let frame = Frame::read(self.tag, position, bytes.get(at..).unwrap_or_default());
                 chain = frame.ok_or_else(|| damaged(u64::from(offset), Why::Record.text()))?.chain(&chain, position);
             }
-            position += 1;
         }
         Ok(chain)
     }

@@ -198,14 +198,12 @@ fn read<D: Disk>(disk: &D, file: &D::File, tag: Tag, at: usize, len: usize) -> R
     let count = (skip + len).div_ceil(PAYLOAD);
     let raw = read_up_to(disk, file, (first * BLOCK) as u64, count * BLOCK).map_err(|_| Wrong)?;
     let mut out = Vec::with_capacity(count * PAYLOAD);
-    let mut number = first;
-    for block in raw.chunks(BLOCK) {
+    for (number, block) in (first..).zip(raw.chunks(BLOCK)) {
         let payload = block.get(..PAYLOAD).ok_or(Wrong)?;
         if u32_at(block, PAYLOAD) != Some(block_crc(tag, number, payload)) {
             return Err(Wrong);
         }
         out.extend_from_slice(payload);
-        number += 1;
     }
     out.drain(..skip.min(out.len()));
     out.truncate(len);

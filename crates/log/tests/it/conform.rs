@@ -12,7 +12,9 @@ use crate::kit::{draft, drafts, everything, readable, small};
 /// One place where logs live: opens the log there, as often as asked.
 type Place<'a> = &'a dyn Fn() -> Box<dyn Log>;
 
-const CASES: &[(&str, fn(Place<'_>))] = &[
+type Case = (&'static str, fn(Place<'_>));
+
+const CASES: &[Case] = &[
     ("an empty log", empty),
     ("positions follow each other from 0", positions),
     ("what is appended is read back, also after reopening", read_back),

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ensue_event::{Attr, Digest, Event, Origin, Position, Span, Time};
-use ensue_log::disk::{Disk, FaultDisk};
+use ensue_event::{Attr, Event, Origin, Position, Span, Time};
+use ensue_log::disk::FaultDisk;
 use ensue_log::{Draft, Entry, Error, FileLog, Log, Options, Recovery};
 
 pub(crate) const FOLDER: &str = "/log";

@@ -1,3 +1,4 @@
+//! The log, whatever happens to it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,4 +11,16 @@
 )]
 
 mod conform;
+mod dedupe;
+mod threads;
+
+mod blobs;
+
+mod crash;
+mod damage;
+mod faults;
+mod full;
+mod power;
+
 mod kit;
+mod model;
