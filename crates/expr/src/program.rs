@@ -111,7 +111,7 @@ impl Program {
         match self.value(scope, budget)? {
             Value::Bool(b) => Ok(b),
             other => Err(EvalError::Type {
-                message: format!("the condition is a {}, not a bool", other.type_name()),
+                message: format!("the condition is {}, not a bool", other.a_type()),
                 span: self.0.root.span,
             }),
         }
@@ -137,7 +137,11 @@ fn collect(expr: &Expr, guarded: bool, reads: &mut Vec<Read>) {
     match &expr.node {
         Node::Path(Root::Name(name, _), segments) => {
             let keys = segments.iter().map_while(|segment| segment.key.as_str().map(str::to_owned));
-            reads.push(Read { path: std::iter::once(name.to_string()).chain(keys).collect(), span: expr.span, guarded });
+            reads.push(Read {
+                path: std::iter::once(name.to_string()).chain(keys).collect(),
+                span: expr.span,
+                guarded,
+            });
         }
         Node::Path(Root::Expr(operand), _) => collect(operand, guarded, reads),
         Node::Has(operand) => collect(operand, true, reads),

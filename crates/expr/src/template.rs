@@ -59,16 +59,16 @@ impl Template {
                 continue;
             }
             literal.push_str(plain);
-            let rest = text.get(at..).unwrap_or_default();
-            let length = parse::until_close(rest).map_err(|error| shifted(error, at))?;
-            let inner = rest.get(..length).unwrap_or_default();
+            let rest = text.get(open..).unwrap_or_default();
+            let close = parse::until_close(rest).map_err(|error| shifted(error, open))?;
+            let inner = rest.get(3..close).unwrap_or_default();
             let offset = at + inner.len() - inner.trim_start().len();
             let program = Program::compile(inner.trim()).map_err(|error| shifted(error, offset))?;
             if !literal.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut literal)));
             }
             parts.push(Part::Expr(program, offset));
-            at += length + 2;
+            at = open + close + 2;
         }
         literal.push_str(text.get(at..).unwrap_or_default());
         if !literal.is_empty() || parts.is_empty() {
@@ -133,12 +133,7 @@ impl Template {
     ///
     /// # Errors
     /// As [`Template::render`]; a secret that cannot be revealed.
-    pub fn render_as(
-        &self,
-        scope: &dyn Scope,
-        budget: &mut Budget,
-        secrets: Secrets<'_>,
-    ) -> Result<Value, EvalError> {
+    pub fn render_as(&self, scope: &dyn Scope, budget: &mut Budget, secrets: Secrets<'_>) -> Result<Value, EvalError> {
         if let [Part::Expr(program, offset)] = self.parts.as_slice() {
             let value = program.eval(scope, budget).map_err(|error| error.shifted(*offset))?;
             return match secrets {
@@ -191,7 +186,9 @@ fn disclose(value: Value, secrets: Secrets<'_>, span: Span) -> Result<Value, Eva
     match value {
         Value::Secret(name) => match secrets {
             Secrets::Refuse => Err(EvalError::Secret {
-                message: format!("the secret {name} stands inside of text; give it alone, as \"${{{{ secrets.{name} }}}}\""),
+                message: format!(
+                    "the secret {name} stands inside of text; give it alone, as \"${{{{ secrets.{name} }}}}\""
+                ),
                 span,
             }),
             Secrets::Mask => Ok(Value::from("***")),
@@ -200,9 +197,11 @@ fn disclose(value: Value, secrets: Secrets<'_>, span: Span) -> Result<Value, Eva
                 span,
             }),
         },
-        Value::List(items) if items.iter().any(holds_secret) => {
-            items.iter().map(|item| disclose(item.clone(), secrets, span)).collect::<Result<Vec<_>, _>>().map(Value::from)
-        }
+        Value::List(items) if items.iter().any(holds_secret) => items
+            .iter()
+            .map(|item| disclose(item.clone(), secrets, span))
+            .collect::<Result<Vec<_>, _>>()
+            .map(Value::from),
         Value::Map(map) if map.values().any(holds_secret) => map
             .iter()
             .map(|(key, value)| Ok((key.clone(), disclose(value.clone(), secrets, span)?)))

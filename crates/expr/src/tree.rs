@@ -115,12 +115,7 @@ impl TemplateValue {
     ///
     /// # Errors
     /// As [`Template::render_as`], with the leaf's pointer.
-    pub fn render_as(
-        &self,
-        scope: &dyn Scope,
-        budget: &mut Budget,
-        secrets: Secrets<'_>,
-    ) -> Result<Value, EvalError> {
+    pub fn render_as(&self, scope: &dyn Scope, budget: &mut Budget, secrets: Secrets<'_>) -> Result<Value, EvalError> {
         Render { scope, budget, secrets }.node(&self.0, &mut String::new())
     }
 }
@@ -178,8 +173,7 @@ fn compile(json: &Json, pointer: &mut String, errors: &mut Vec<TemplateError>) -
                     })
                 })
                 .collect();
-            let literals: Option<Map> =
-                nodes.iter().map(|(key, node)| Some((key.clone(), constant(node)?))).collect();
+            let literals: Option<Map> = nodes.iter().map(|(key, node)| Some((key.clone(), constant(node)?))).collect();
             literals.map_or(Node::Map(nodes), |map| Node::Literal(Value::from(map)))
         }
         other => Node::Literal(Value::from(other)),

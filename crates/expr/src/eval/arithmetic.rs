@@ -21,7 +21,8 @@ pub(super) fn mismatch(operator: Binary, a: &Value, b: &Value) -> Fault {
         (Binary::Add, Value::String(_), _) | (Binary::Add, _, Value::String(_)) => {
             Fault::Type(format!("{message}; string(…) makes text of a value"))
         }
-        (_, Value::String(_), Value::Int(_) | Value::Double(_)) | (_, Value::Int(_) | Value::Double(_), Value::String(_)) => {
+        (_, Value::String(_), Value::Int(_) | Value::Double(_))
+        | (_, Value::Int(_) | Value::Double(_), Value::String(_)) => {
             Fault::Type(format!("{message}; int(…) or double(…) makes a number of text"))
         }
         (_, Value::Timestamp(_), Value::String(_)) | (_, Value::String(_), Value::Timestamp(_)) => {
@@ -74,7 +75,9 @@ pub(super) fn apply(budget: &mut Budget, operator: Binary, a: &Value, b: &Value)
 fn trouble(operator: Binary, a: &Value, b: &Value) -> Fault {
     let shown = format!("{} {} {}", a.shown(), operator.sign(), b.shown());
     match operator {
-        Binary::Divide | Binary::Remainder if b.as_f64() == Some(0.0) => Fault::Value(format!("division by zero: {shown}")),
+        Binary::Divide | Binary::Remainder if b.as_f64() == Some(0.0) => {
+            Fault::Value(format!("division by zero: {shown}"))
+        }
         _ => Fault::Value(format!("{shown} is beyond the range of {}", a.type_name())),
     }
 }

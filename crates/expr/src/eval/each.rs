@@ -48,7 +48,7 @@ impl Eval<'_> {
                 }
             }
             other => {
-                let message = format!("{}() goes over a list or a map, not a {}", each.kind.name(), other.type_name());
+                let message = format!("{}() goes over a list or a map, not {}", each.kind.name(), other.a_type());
                 decided = Err(type_error(message, each.over.span));
             }
         }
@@ -138,5 +138,5 @@ impl Eval<'_> {
 }
 
 fn no_condition(kind: Macro, value: &Value, span: Span) -> Stop {
-    type_error(format!("the condition of {}() is a {}, not a bool", kind.name(), value.type_name()), span)
+    type_error(format!("the condition of {}() is {}, not a bool", kind.name(), value.a_type()), span)
 }

@@ -37,14 +37,12 @@ pub(super) fn walk(start: &Value, segments: &[Segment]) -> Result<Value, Lost> {
         value = match (value, &segment.key) {
             (Value::Map(map), key) => map.get(key).ok_or(Lost::Missing(at, Why::Field))?,
             (Value::Null, _) => return Err(Lost::Missing(at, Why::Null)),
-            (Value::List(items), MapKey::Int(n)) => usize::try_from(*n)
-                .ok()
-                .and_then(|n| items.get(n))
-                .ok_or(Lost::Missing(at, Why::Item(items.len())))?,
-            (Value::List(items), MapKey::Uint(n)) => usize::try_from(*n)
-                .ok()
-                .and_then(|n| items.get(n))
-                .ok_or(Lost::Missing(at, Why::Item(items.len())))?,
+            (Value::List(items), MapKey::Int(n)) => {
+                usize::try_from(*n).ok().and_then(|n| items.get(n)).ok_or(Lost::Missing(at, Why::Item(items.len())))?
+            }
+            (Value::List(items), MapKey::Uint(n)) => {
+                usize::try_from(*n).ok().and_then(|n| items.get(n)).ok_or(Lost::Missing(at, Why::Item(items.len())))?
+            }
             (Value::List(_), key) => {
                 return Err(Lost::Type(format!(
                     "a list has no {}; select an item first, as [0], or use exists(x, …)",
@@ -52,7 +50,7 @@ pub(super) fn walk(start: &Value, segments: &[Segment]) -> Result<Value, Lost> {
                 )));
             }
             (other, key) => {
-                return Err(Lost::Type(format!("a {} has no parts, so no {}", other.type_name(), key.shown())));
+                return Err(Lost::Type(format!("{} has no parts, so no {}", other.a_type(), key.shown())));
             }
         };
     }

@@ -116,7 +116,7 @@ impl<'a> Eval<'a> {
                 Value::Bool(true) => self.eval(then),
                 Value::Bool(false) => self.eval(otherwise),
                 other => {
-                    Err(type_error(format!("the condition of ? : is a {}, not a bool", other.type_name()), condition.span))
+                    Err(type_error(format!("the condition of ? : is {}, not a bool", other.a_type()), condition.span))
                 }
             },
             Node::List(items) => self.list(items, span),
@@ -202,7 +202,10 @@ impl<'a> Eval<'a> {
         };
         let index_value = self.value(index)?;
         let Some(key) = MapKey::of(&index_value) else {
-            return Err(type_error(format!("{} is no index: it is a {}", index_value.shown(), index_value.type_name()), index.span));
+            return Err(type_error(
+                format!("{} is no index: it is {}", index_value.shown(), index_value.a_type()),
+                index.span,
+            ));
         };
         let segment = self.segment(index, key);
         let segments = std::slice::from_ref(&segment);
@@ -283,7 +286,7 @@ impl<'a> Eval<'a> {
         for entry in entries {
             let key = self.value(&entry.key)?;
             let Some(key) = MapKey::of(&key) else {
-                return Err(type_error(format!("a {} cannot be a key", key.type_name()), entry.key.span));
+                return Err(type_error(format!("{} cannot be a key", key.a_type()), entry.key.span));
             };
             let value = match self.eval(&entry.value) {
                 Err(Stop::Absent) if entry.optional => continue,
@@ -334,11 +337,15 @@ fn named(fault: Fault, call: &Call, args: &[Value]) -> Fault {
         Fault::Types => {
             let types: Vec<_> = args.iter().map(Value::type_name).collect();
             if args.iter().any(|arg| matches!(arg, Value::Secret(_))) {
-                return Fault::Secret(format!("{name}() cannot take a secret: it is a handle, its content is not known here"));
+                return Fault::Secret(format!(
+                    "{name}() cannot take a secret: it is a handle, its content is not known here"
+                ));
             }
             match (types.split_first(), call.method) {
                 (Some((target, [])), true) => Fault::Type(format!("there is no {target}.{name}()")),
-                (Some((target, rest)), true) => Fault::Type(format!("there is no {target}.{name}({})", rest.join(", "))),
+                (Some((target, rest)), true) => {
+                    Fault::Type(format!("there is no {target}.{name}({})", rest.join(", ")))
+                }
                 _ => Fault::Type(format!("there is no {name}({})", types.join(", "))),
             }
         }

@@ -46,9 +46,9 @@ fn int(_: &mut Cx<'_>, args: &[Value]) -> Result<Value, Fault> {
         Value::Int(n) => Some(*n),
         Value::Uint(n) => i64::try_from(*n).ok(),
         Value::Double(f) => truncated_i64(*f),
-        Value::String(text) => Some(text.parse().map_err(|_| {
-            Fault::Value(format!("{} is no whole number", value.shown()))
-        })?),
+        Value::String(text) => {
+            Some(text.parse().map_err(|_| Fault::Value(format!("{} is no whole number", value.shown())))?)
+        }
         Value::Timestamp(micros) => Some(micros.div_euclid(1_000_000)),
         _ => return Err(Fault::Types),
     }
@@ -63,9 +63,9 @@ fn uint(_: &mut Cx<'_>, args: &[Value]) -> Result<Value, Fault> {
         Value::Uint(n) => Some(*n),
         Value::Double(f) if *f >= 0.0 => truncated_u64(*f),
         Value::Double(_) => None,
-        Value::String(text) => Some(text.parse().map_err(|_| {
-            Fault::Value(format!("{} is no whole number of zero or more", value.shown()))
-        })?),
+        Value::String(text) => Some(
+            text.parse().map_err(|_| Fault::Value(format!("{} is no whole number of zero or more", value.shown())))?,
+        ),
         _ => return Err(Fault::Types),
     }
     .map(Value::Uint)

@@ -6,8 +6,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_PAD_INDIFFERENT};
 use super::{Cx, Fault, Function, plain};
 use crate::value::Value;
 
-pub(super) const TABLE: &[Function] =
-    &[plain("base64.encode", (1, 1), encode), plain("base64.decode", (1, 1), decode)];
+pub(super) const TABLE: &[Function] = &[plain("base64.encode", (1, 1), encode), plain("base64.decode", (1, 1), decode)];
 
 /// Of bytes, or of a text's UTF-8.
 fn encode(cx: &mut Cx<'_>, args: &[Value]) -> Result<Value, Fault> {

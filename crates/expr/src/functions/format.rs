@@ -26,12 +26,17 @@ pub(super) fn format(cx: &mut Cx<'_>, args: &[Value]) -> Result<Value, Fault> {
                 let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
                 let (number, after) = after.split_at_checked(digits).unwrap_or((after, ""));
                 let number = number.parse().ok().filter(|n| *n <= MAX_PRECISION);
-                (Some(number.ok_or_else(|| Fault::Value(format!("a precision is a number up to {MAX_PRECISION}")))?), after)
+                (
+                    Some(number.ok_or_else(|| Fault::Value(format!("a precision is a number up to {MAX_PRECISION}")))?),
+                    after,
+                )
             }
             None => (None, after),
         };
         let mut chars = after.chars();
-        let letter = chars.next().ok_or_else(|| Fault::Value("the format ends with %; write %% for a percent sign".to_owned()))?;
+        let letter = chars
+            .next()
+            .ok_or_else(|| Fault::Value("the format ends with %; write %% for a percent sign".to_owned()))?;
         rest = chars.as_str();
         let value = values.next().ok_or_else(|| Fault::Value(format!("there is no value left for %{letter}")))?;
         let before = out.len();
@@ -68,7 +73,11 @@ fn clause(letter: char, precision: Option<usize>, value: &Value, out: &mut Strin
         ('x' | 'X', Value::String(text)) => hex(text.as_bytes(), letter),
         ('x' | 'X', Value::Bytes(bytes)) => hex(bytes, letter),
         ('d' | 'f' | 'e' | 'b' | 'o' | 'x' | 'X', _) => return Err(wrong()),
-        _ => return Err(Fault::Value(format!("%{letter} is unknown; write one of %s %d %f %e %b %o %x %X, or %% for a percent sign"))),
+        _ => {
+            return Err(Fault::Value(format!(
+                "%{letter} is unknown; write one of %s %d %f %e %b %o %x %X, or %% for a percent sign"
+            )));
+        }
     };
     out.push_str(&text);
     Ok(())

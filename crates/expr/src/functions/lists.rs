@@ -26,9 +26,10 @@ fn item(args: &[Value], which: fn(&[Value]) -> Option<&Value>) -> Result<Value, 
 fn slice(cx: &mut Cx<'_>, args: &[Value]) -> Result<Value, Fault> {
     let [Value::List(items), Value::Int(from), Value::Int(to)] = args else { return Err(Fault::Types) };
     let place = |n: &i64| usize::try_from(*n).ok();
-    let part = place(from).zip(place(to)).and_then(|(from, to)| items.get(from..to)).ok_or_else(|| {
-        Fault::Value(format!("{from} to {to} is no part of a list of {}", items.len()))
-    })?;
+    let part = place(from)
+        .zip(place(to))
+        .and_then(|(from, to)| items.get(from..to))
+        .ok_or_else(|| Fault::Value(format!("{from} to {to} is no part of a list of {}", items.len())))?;
     cx.budget.make(part.len() * ITEM)?;
     Ok(Value::from(part.to_vec()))
 }
@@ -65,11 +66,11 @@ fn sort(cx: &mut Cx<'_>, args: &[Value]) -> Result<Value, Fault> {
     let [Value::List(items)] = args else { return Err(Fault::Types) };
     let Some(first) = items.first() else { return Ok(Value::from(Vec::new())) };
     if let Some(odd) = items.iter().find(|item| !comparable(first, item)) {
-        let types = (first.type_name(), odd.type_name());
-        return Err(Fault::Type(if types.0 == types.1 {
-            format!("sort() cannot order a {}", types.0)
+        let (one, other) = (first.a_type(), odd.a_type());
+        return Err(Fault::Type(if one == other {
+            format!("sort() cannot order by {one}")
         } else {
-            format!("sort() cannot order a {} and a {}", types.0, types.1)
+            format!("sort() cannot order {one} and {other}")
         }));
     }
     let count = items.len() as u64;

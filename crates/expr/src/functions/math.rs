@@ -96,7 +96,8 @@ fn bits(args: &[Value], of: fn(u64, u64) -> u64) -> Result<Value, Fault> {
 /// Past 63 places nothing is left; to the right zeros come in, whatever the sign.
 fn shift(args: &[Value], how: fn(u64, u32) -> Option<u64>) -> Result<Value, Fault> {
     let [value, Value::Int(places)] = args else { return Err(Fault::Types) };
-    let places = u32::try_from((*places).min(64)).map_err(|_| Fault::Value(format!("cannot shift by {places} places")))?;
+    let places =
+        u32::try_from((*places).min(64)).map_err(|_| Fault::Value(format!("cannot shift by {places} places")))?;
     match value {
         Value::Int(n) => Ok(Value::Int(how(n.cast_unsigned(), places).unwrap_or(0).cast_signed())),
         Value::Uint(n) => Ok(Value::Uint(how(*n, places).unwrap_or(0))),

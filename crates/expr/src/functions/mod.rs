@@ -88,14 +88,16 @@ pub(crate) struct Patterns {
 
 /// Steps that the compilation of a pattern costs: fifty of them are a budget.
 const COMPILE: u64 = 2_000;
-/// Bytes of a compiled pattern: no reasonable one needs more, and ten thousand repetitions of a class do.
-const REGEX_SIZE: usize = 256 * 1024;
+/// Bytes of a literal pattern, compiled: `\w{1,50}` in Unicode needs a little over 2 MiB.
+pub(crate) const LITERAL: usize = 4 * 1024 * 1024;
+/// Bytes of a computed pattern, compiled with each evaluation: little, since fifty may be.
+const COMPUTED: usize = 256 * 1024;
 
 /// Compiles a pattern of `matches`. The engine takes time linear in the text whatever the pattern is.
-pub(crate) fn regex(pattern: &str) -> Result<Arc<regex::Regex>, String> {
+pub(crate) fn regex(pattern: &str, size: usize) -> Result<Arc<regex::Regex>, String> {
     regex::RegexBuilder::new(pattern)
-        .size_limit(REGEX_SIZE)
-        .dfa_size_limit(REGEX_SIZE)
+        .size_limit(size)
+        .dfa_size_limit(size)
         .nest_limit(32)
         .build()
         .map(Arc::new)
@@ -114,7 +116,7 @@ impl Patterns {
             return Ok(regex.clone());
         }
         budget.step(COMPILE)?;
-        let compiled = regex(pattern).map_err(Fault::Value)?;
+        let compiled = regex(pattern, COMPUTED).map_err(Fault::Value)?;
         self.last = Some((pattern.clone(), compiled.clone()));
         Ok(compiled)
     }
@@ -144,28 +146,33 @@ impl Function {
     }
 }
 
-const fn plain(name: &'static str, args: (usize, usize), run: fn(&mut Cx<'_>, &[Value]) -> Result<Value, Fault>) -> Function {
+const fn plain(
+    name: &'static str,
+    args: (usize, usize),
+    run: fn(&mut Cx<'_>, &[Value]) -> Result<Value, Fault>,
+) -> Function {
     Function { name, form: Form::Plain, args, run }
 }
 
-const fn method(name: &'static str, args: (usize, usize), run: fn(&mut Cx<'_>, &[Value]) -> Result<Value, Fault>) -> Function {
+const fn method(
+    name: &'static str,
+    args: (usize, usize),
+    run: fn(&mut Cx<'_>, &[Value]) -> Result<Value, Fault>,
+) -> Function {
     Function { name, form: Form::Method, args, run }
 }
 
-const fn either(name: &'static str, args: (usize, usize), run: fn(&mut Cx<'_>, &[Value]) -> Result<Value, Fault>) -> Function {
+const fn either(
+    name: &'static str,
+    args: (usize, usize),
+    run: fn(&mut Cx<'_>, &[Value]) -> Result<Value, Fault>,
+) -> Function {
     Function { name, form: Form::Either, args, run }
 }
 
 fn all() -> impl Iterator<Item = &'static Function> {
-    let tables: [&'static [Function]; 7] = [
-        convert::TABLE,
-        strings::TABLE,
-        lists::TABLE,
-        times::TABLE,
-        math::TABLE,
-        encoders::TABLE,
-        sets::TABLE,
-    ];
+    let tables: [&'static [Function]; 7] =
+        [convert::TABLE, strings::TABLE, lists::TABLE, times::TABLE, math::TABLE, encoders::TABLE, sets::TABLE];
     tables.into_iter().flatten()
 }
 
@@ -181,7 +188,7 @@ pub(crate) fn namespaces() -> impl Iterator<Item = &'static str> {
 }
 
 /// What people write who come from another language.
-const HABITS: [(&str, &str); 22] = [
+const HABITS: [(&str, &str); 21] = [
     ("len", "size"),
     ("length", "size"),
     ("count", "size"),
@@ -192,7 +199,6 @@ const HABITS: [(&str, &str); 22] = [
     ("upper", "upperAscii"),
     ("toUpper", "upperAscii"),
     ("includes", "contains"),
-    ("has_key", "has"),
     ("hasPrefix", "startsWith"),
     ("hasSuffix", "endsWith"),
     ("startswith", "startsWith"),
@@ -209,14 +215,21 @@ const HABITS: [(&str, &str); 22] = [
 /// What may have been meant by a name that does not exist.
 pub(crate) fn suggest(name: &str, as_method: bool) -> Option<String> {
     if let Some((_, ours)) = HABITS.iter().find(|(habit, _)| *habit == name) {
-        return Some(format!("write {ours}(…)"));
+        return Some(if as_method { format!("write x.{ours}(…)") } else { format!("write {ours}(…)") });
     }
     if matches!(name, "default" | "or" | "coalesce" | "orElse" | "getOrDefault") {
         return Some("write path.orValue(default)".to_owned());
     }
+    if matches!(name, "has_key" | "hasKey" | "exists_key" | "defined" | "isSet") {
+        return Some("write has(path)".to_owned());
+    }
     if let Some(other) = find(name, !as_method) {
         let last = other.name;
-        return Some(if as_method { format!("it is written {last}(x)") } else { format!("it is written x.{last}(…)") });
+        return Some(if as_method {
+            format!("it is written {last}(x)")
+        } else {
+            format!("it is written x.{last}(…)")
+        });
     }
     let near = all()
         .filter(|function| (function.form != Form::Plain) || !as_method)

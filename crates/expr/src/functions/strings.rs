@@ -108,7 +108,7 @@ fn join(cx: &mut Cx<'_>, args: &[Value]) -> Result<Value, Fault> {
     let mut size = 0_usize;
     for item in items.iter() {
         let Value::String(text) = item else {
-            return Err(Fault::Type(format!("join() takes a list of strings, and one is a {}", item.type_name())));
+            return Err(Fault::Type(format!("join() takes a list of strings, and one is {}", item.a_type())));
         };
         size += text.len() + between.len();
     }

@@ -65,7 +65,8 @@ impl Parser<'_> {
         }
         self.variables.truncate(visible);
         if self.is(",") {
-            return Err(Error::new(name, format!("{}() has too many arguments", kind.name())).hint(format!("write {}", form(kind))));
+            return Err(Error::new(name, format!("{}() has too many arguments", kind.name()))
+                .hint(format!("write {}", form(kind))));
         }
         self.expect(")", "`)`")?;
         let span = start.to(self.last());

@@ -28,8 +28,22 @@ const MAX_DEPTH: u32 = 128;
 
 /// Words that CEL keeps for later. `let` is one of them, and one of our names.
 const RESERVED: [&str; 16] = [
-    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "loop", "package", "namespace", "return",
-    "var", "void", "while",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 /// The functions that the embedding answers.
@@ -267,7 +281,8 @@ impl Parser<'_> {
                     Kind::Quoted => self.text(name).trim_matches('`'),
                     _ => {
                         self.at -= 1;
-                        return Err(self.unexpected("a member's name")
+                        return Err(self
+                            .unexpected("a member's name")
                             .hint("a name with other characters is written [\"a-name\"]"));
                     }
                 };
@@ -293,7 +308,9 @@ impl Parser<'_> {
                     None => build(Node::Index(Box::new(expr), Box::new(index)), span)?,
                 };
             } else if self.is("{") && matches!(expr.node, Node::Path(..)) {
-                return Err(self.unexpected("an operator").hint("there are no message types here; a map is written {\"key\": value}"));
+                return Err(self
+                    .unexpected("an operator")
+                    .hint("there are no message types here; a map is written {\"key\": value}"));
             } else if self.is("(") && matches!(expr.node, Node::Path(..)) {
                 return Err(self.unexpected("an operator"));
             } else {
@@ -480,11 +497,14 @@ impl Parser<'_> {
         let given = args.len();
         if !function.takes(given) {
             let less = usize::from(method);
-            return Err(Error::new(name, format!("{}() takes {}, not {}", function.name, function.arity(less), given - less)));
+            return Err(Error::new(
+                name,
+                format!("{}() takes {}, not {}", function.name, function.arity(less), given - less),
+            ));
         }
         let regex = match args.get(1) {
             Some(Expr { node: Node::Literal(Value::String(pattern)), span, .. }) if function.name == "matches" => {
-                Some(functions::regex(pattern).map_err(|message| Error::new(*span, message))?)
+                Some(functions::regex(pattern, functions::LITERAL).map_err(|message| Error::new(*span, message))?)
             }
             _ => None,
         };

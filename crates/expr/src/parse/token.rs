@@ -31,11 +31,36 @@ pub(crate) struct Token {
     pub(crate) span: Span,
 }
 
-/// Two-character signs first: the first that fits is taken.
-const SIGNS: [&str; 24] = [
-    "==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "+", "-", "*", "/", "%", "?", ":", ".", ",", "(", ")", "[", "]", "{",
-    "}",
-];
+/// The sign that begins with these two bytes; the longer one where both are signs.
+fn sign(first: u8, second: u8) -> Option<&'static str> {
+    Some(match (first, second) {
+        (b'=', b'=') => "==",
+        (b'!', b'=') => "!=",
+        (b'<', b'=') => "<=",
+        (b'>', b'=') => ">=",
+        (b'&', b'&') => "&&",
+        (b'|', b'|') => "||",
+        (b'<', _) => "<",
+        (b'>', _) => ">",
+        (b'!', _) => "!",
+        (b'+', _) => "+",
+        (b'-', _) => "-",
+        (b'*', _) => "*",
+        (b'/', _) => "/",
+        (b'%', _) => "%",
+        (b'?', _) => "?",
+        (b':', _) => ":",
+        (b'.', _) => ".",
+        (b',', _) => ",",
+        (b'(', _) => "(",
+        (b')', _) => ")",
+        (b'[', _) => "[",
+        (b']', _) => "]",
+        (b'{', _) => "{",
+        (b'}', _) => "}",
+        _ => return None,
+    })
+}
 
 /// Splits a source into tokens; the last one is `End`.
 pub(crate) fn tokens(source: &str) -> Result<Vec<Token>, Error> {
@@ -102,12 +127,14 @@ impl Lexer<'_> {
             self.at += 1;
             self.skip(|c| !matches!(c, '`' | '\n'));
             if self.byte(0) != b'`' || self.at == start + 1 {
-                return Err(Error::new(Span::new(start, self.at), "a name in backticks is not closed").hint("end it with `"));
+                return Err(
+                    Error::new(Span::new(start, self.at), "a name in backticks is not closed").hint("end it with `")
+                );
             }
             self.at += 1;
             return Ok(Kind::Quoted);
         }
-        if let Some(sign) = SIGNS.into_iter().find(|sign| self.rest().starts_with(sign)) {
+        if let Some(sign) = sign(first, self.byte(1)) {
             self.at += sign.len();
             return Ok(Kind::Sign(sign));
         }
@@ -186,8 +213,11 @@ impl Lexer<'_> {
         let triple = self.byte(ahead + 1) == quote && self.byte(ahead + 2) == quote;
         self.at += ahead + if triple { 3 } else { 1 };
         let open = |lexer: &Self| {
-            Err(Error::new(Span::new(start, lexer.at), "a text is not closed")
-                .hint(if triple { "end it with the three quotes it began with" } else { "end it with the quote it began with" }))
+            Err(Error::new(Span::new(start, lexer.at), "a text is not closed").hint(if triple {
+                "end it with the three quotes it began with"
+            } else {
+                "end it with the quote it began with"
+            }))
         };
         loop {
             match self.byte(0) {
@@ -210,9 +240,9 @@ impl Lexer<'_> {
     }
 }
 
-/// The length of the expression that `text` begins with and `}}` ends: braces and quotes inside of it are its own.
+/// The byte of the `}}` that closes the `${{` that `text` begins with: braces and quotes of the expression are its own.
 pub(crate) fn until_close(text: &str) -> Result<usize, Error> {
-    let mut lexer = Lexer { source: text, at: 0 };
+    let mut lexer = Lexer { source: text, at: 3 };
     let mut open = 0_u32;
     loop {
         let token = lexer.next()?;
@@ -221,7 +251,7 @@ pub(crate) fn until_close(text: &str) -> Result<usize, Error> {
             Kind::Sign("}") if open > 0 => open -= 1,
             Kind::Sign("}") if lexer.byte(0) == b'}' => return Ok(token.span.start),
             Kind::End => {
-                return Err(Error::new(Span::new(0, token.span.end), "`${{` is not closed")
+                return Err(Error::new(Span::new(0, 3), "`${{` is not closed")
                     .hint("end the expression with }}, or write $${{ for the three characters themselves"));
             }
             _ => {}

@@ -48,7 +48,9 @@ impl Value {
             Value::Map(map) => Json::Object(map.iter().map(|(k, v)| (k.to_string(), v.to_json())).collect()),
             Value::Timestamp(micros) => Json::String(time::format(*micros)),
             Value::Duration(micros) => Json::String(duration::format(*micros)),
-            Value::Secret(name) => Json::Object([("$secret".to_owned(), Json::String(name.to_string()))].into_iter().collect()),
+            Value::Secret(name) => {
+                Json::Object([("$secret".to_owned(), Json::String(name.to_string()))].into_iter().collect())
+            }
             Value::Type(of) => Json::String(of.name().to_owned()),
         }
     }

@@ -13,8 +13,8 @@ mod text;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) use compare::{comparable, exact_i64, truncated_i64, truncated_u64};
 pub use compare::compare;
+pub(crate) use compare::{comparable, exact_i64, truncated_i64, truncated_u64};
 pub use json::JsonError;
 pub use key::MapKey;
 
@@ -168,6 +168,25 @@ impl Value {
         match self {
             Value::Null => "null",
             other => other.type_of().name(),
+        }
+    }
+
+    /// The type's name with its article, for a message: `a string`, `an int`, `null`.
+    pub(crate) fn a_type(&self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Bool(_) => "a bool",
+            Value::Int(_) => "an int",
+            Value::Uint(_) => "a uint",
+            Value::Double(_) => "a double",
+            Value::String(_) => "a string",
+            Value::Bytes(_) => "a bytes value",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+            Value::Timestamp(_) => "a timestamp",
+            Value::Duration(_) => "a duration",
+            Value::Secret(_) => "a secret",
+            Value::Type(_) => "a type",
         }
     }
 

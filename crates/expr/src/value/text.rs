@@ -19,6 +19,8 @@ impl Value {
                 Some(Json::Array(texts?).to_string())
             }
             Value::Map(_) => Some(self.canonical().to_string()),
+            // -0.0 and 1e6 too are spelled as the integers that they are.
+            Value::Double(f) => Some(compare::exact_i64(*f).map_or_else(|| double(*f), |n| n.to_string())),
             other => other.scalar_text(),
         }
     }
@@ -58,11 +60,7 @@ impl Value {
             Value::Secret(name) => format!("the secret {name}"),
             other => other.to_json_text(),
         };
-        if text.chars().count() <= SHORT {
-            text
-        } else {
-            text.chars().take(SHORT - 1).chain(['…']).collect()
-        }
+        if text.chars().count() <= SHORT { text } else { text.chars().take(SHORT - 1).chain(['…']).collect() }
     }
 }
 
