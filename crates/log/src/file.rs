@@ -59,6 +59,8 @@ pub struct FileLog<D: Disk> {
     len: u64,
     /// Whether the next segment may have a name already, from an attempt that failed: then nothing more goes to this one.
     must_roll: bool,
+    /// Whether the rest of a failed write was cut off the open segment and no sync has followed.
+    was_cut: bool,
     chain: Digest,
     checkpoint: Option<(Position, Digest)>,
     poisoned: Option<String>,
@@ -109,6 +111,7 @@ impl<D: Disk> FileLog<D> {
             segment,
             len,
             must_roll: false,
+            was_cut: false,
             chain: summary.chain,
             checkpoint: opened.recovery.checkpoint,
             poisoned: None,
@@ -242,6 +245,7 @@ impl<D: Disk> FileLog<D> {
             let cut = Error::io("cut", &segment.path)(cut);
             return Err(self.poison("an append, then the cut of its rest", &cut));
         }
+        self.was_cut = true;
         Err(error)
     }
 
@@ -249,7 +253,10 @@ impl<D: Disk> FileLog<D> {
         let segment = Arc::clone(&self.segment);
         let Some(file) = &segment.file else { return Ok(()) };
         match self.shared.disk.sync_data(file) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.was_cut = false;
+                Ok(())
+            }
             Err(error) => {
                 let error = Error::Io { what: "sync", path: segment.path.clone(), source: error };
                 Err(self.poison("a sync", &error))
@@ -261,6 +268,7 @@ impl<D: Disk> FileLog<D> {
     fn publish(&mut self, first: u64, at: Time) {
         let header_at = if self.len == 0 { SEGMENT_HEADER as u64 } else { self.len };
         self.len += self.buffer.len() as u64;
+        self.reserve.note(self.buffer.len() as u64);
         self.chain = self.chains.last().copied().unwrap_or(self.chain);
         if let Index::Memory(index) = &mut *self.segment.index_mut() {
             index.push_batch(u32::try_from(header_at).unwrap_or(u32::MAX));
@@ -282,6 +290,7 @@ impl<D: Disk> FileLog<D> {
 
     /// Seals the open segment and begins the next one.
     fn roll(&mut self, first: u64, urgent: bool) -> Result<(), Error> {
+        self.settle()?;
         let tag = Tag { segment: first, ..self.segment.tag };
         self.must_roll = true;
         match born(&self.shared.disk, &self.shared.folder, tag, self.chain) {
@@ -292,14 +301,17 @@ impl<D: Disk> FileLog<D> {
         }
     }
 
+    /// A sealed segment ends where its last record ends, also after a loss of power.
+    fn settle(&mut self) -> Result<(), Error> {
+        if self.was_cut { self.sync() } else { Ok(()) }
+    }
+
     /// Like [`FileLog::roll`], into the space that was set aside.
     fn roll_into_reserve(&mut self, first: u64) -> Result<(), Error> {
+        self.settle()?;
         let tag = Tag { segment: first, ..self.segment.tag };
         let path = path(&self.shared.folder, first);
-        if self.len == 0 {
-            // The open segment has no batch: the reserve takes its place under the same name.
-            debug_assert_eq!(self.segment.tag.segment, first);
-        }
+        // Where the open segment has no batch yet, the reserve takes its place under the same name.
         match self.reserve.take(&self.shared.disk, &self.shared.folder, &path) {
             Ok(file) => {
                 let index = Index::Memory(Box::new(MemoryIndex::new(first, self.chain)));
@@ -506,7 +518,7 @@ impl<D: Disk> Log for FileLog<D> {
     }
 
     fn reserve_used(&self) -> f64 {
-        self.reserve.used(self.len)
+        self.reserve.used()
     }
 }
 

@@ -113,6 +113,7 @@ pub(crate) fn load(tag: Tag, bytes: &[u8], proof: Proof) -> (MemoryIndex, End, O
         Piece::Hole(hole) => index.push_hole(hole),
         Piece::Lost(hole) => index.push_lost(hole),
     });
+    index.batches.retain(|(_, offset)| (*offset as usize) < end.offset || end.lost);
     index.len = bytes.len() as u64;
     (index, end, checkpoint)
 }

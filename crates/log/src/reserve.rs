@@ -15,12 +15,14 @@ pub(crate) struct Reserve<D: Disk> {
     bytes: u64,
     /// The file, while it is whole.
     file: Option<D::File>,
+    /// How many bytes were appended since it was whole; all of it where a start finds it used.
+    used: u64,
 }
 
 impl<D: Disk> Reserve<D> {
     /// Finds the reserve, or sets it aside; on a full disk there is none.
     pub(crate) fn open(disk: &Arc<D>, folder: &Path, bytes: u64) -> Result<Reserve<D>, Error> {
-        let mut reserve = Reserve { bytes, file: None };
+        let mut reserve = Reserve { bytes, file: None, used: bytes };
         let path = folder.join(NAME);
         if bytes > 0
             && let Ok(file) = disk.open(&path)
@@ -83,17 +85,21 @@ impl<D: Disk> Reserve<D> {
         let file = self.file.take().ok_or_else(|| Error::Full { path: to.to_path_buf() })?;
         disk.rename(&folder.join(NAME), to).map_err(Error::io("rename the reserve to", to))?;
         disk.sync_dir(folder).map_err(|source| Error::Io { what: "sync", path: folder.to_path_buf(), source })?;
+        self.used = 0;
         Ok(file)
     }
 
-    /// How much of it is used, from 0 to 1, where the open segment has this length.
-    pub(crate) fn used(&self, open_segment: u64) -> f64 {
+    /// Counts what is appended while it is not whole.
+    pub(crate) fn note(&mut self, bytes: u64) {
+        self.used = self.used.saturating_add(bytes);
+    }
+
+    /// How much of it is used, from 0 to 1.
+    pub(crate) fn used(&self) -> f64 {
         if self.is_whole() {
             return 0.0;
         }
-        // Lengths of segments are far below the 2^52 that a float holds exactly.
-        let ratio =
-            |part: u64, whole: u64| f64::from(u32::try_from(part * 1000 / whole.max(1)).unwrap_or(1000)) / 1000.0;
-        ratio(open_segment.min(self.bytes), self.bytes)
+        let thousandths = self.used.min(self.bytes).saturating_mul(1000) / self.bytes.max(1);
+        f64::from(u32::try_from(thousandths).unwrap_or(1000)) / 1000.0
     }
 }

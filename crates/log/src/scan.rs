@@ -88,11 +88,13 @@ struct Walk<'a> {
     proof: Proof,
     offset: usize,
     position: u64,
+    /// The last header, while no record of it was met.
+    bare: Option<usize>,
 }
 
 /// Walks over a segment, its header left out.
 pub(crate) fn walk<'a>(tag: Tag, bytes: &'a [u8], proof: Proof, on: &mut impl FnMut(Piece<'a>)) -> End {
-    let mut walk = Walk { tag, bytes, proof, offset: SEGMENT_HEADER, position: tag.segment };
+    let mut walk = Walk { tag, bytes, proof, offset: SEGMENT_HEADER, position: tag.segment, bare: None };
     // The end of the batch at hand: where it is reached, a header must follow.
     let mut batch_end = tag.segment;
     loop {
@@ -105,6 +107,7 @@ pub(crate) fn walk<'a>(tag: Tag, bytes: &'a [u8], proof: Proof, on: &mut impl Fn
             on(Piece::Record { offset: walk.offset, position: walk.position, frame });
             walk.offset += frame.len;
             walk.position += 1;
+            walk.bare = None;
             continue;
         }
         if let Some(header) = BatchHeader::read(tag, walk.rest(walk.offset))
@@ -117,6 +120,7 @@ pub(crate) fn walk<'a>(tag: Tag, bytes: &'a [u8], proof: Proof, on: &mut impl Fn
                 walk.hole(header.first, Why::Missing, on);
             }
             on(Piece::Header { offset: walk.offset, header });
+            walk.bare = Some(walk.offset);
             batch_end = header.first.saturating_add(u64::from(header.count));
             walk.offset += BATCH_HEADER;
             continue;
@@ -164,12 +168,14 @@ impl<'a> Walk<'a> {
         self.bytes.get(offset..).unwrap_or_default()
     }
 
+    /// The end of what can be used. A header of which no record is left goes with them.
     fn torn(&self) -> End {
-        End { offset: self.offset, position: self.position, lost: false }
+        End { offset: self.bare.unwrap_or(self.offset), position: self.position, lost: false }
     }
 
     fn hole<'b>(&mut self, until: u64, why: Why, on: &mut impl FnMut(Piece<'b>)) {
         on(Piece::Hole(Hole { first: self.position, until, offset: self.offset as u64, why }));
+        self.bare = None;
         self.position = until;
     }
 

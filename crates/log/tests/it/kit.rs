@@ -77,5 +77,3 @@ pub(crate) fn readable<L: Log + ?Sized>(log: &L, extra: usize) -> Vec<u64> {
 pub(crate) fn last_segment(disk: &FaultDisk) -> PathBuf {
     disk.files().into_iter().rfind(|path| path.extension().is_some_and(|ending| ending == "log")).unwrap()
 }
-
-

@@ -101,7 +101,11 @@ impl Model {
             return Ok(());
         }
         let done = log.purge(&[Position(position)]);
-        if done.is_ok() { self.purged.insert(position) } else { self.perhaps.insert(position) };
+        if done.is_ok() {
+            self.purged.insert(position)
+        } else {
+            self.perhaps.insert(position)
+        };
         done
     }
 
