@@ -141,7 +141,7 @@ pub(crate) fn civil(micros: i64, zone: Option<&str>) -> Result<Civil, String> {
             format!("there is no time zone {name:?}; write an IANA name as Europe/Vienna, or an offset as +01:00")
         })?,
     };
-    Ok(utc(micros + offset * SECOND))
+    Ok(utc(micros.saturating_add(offset * SECOND)))
 }
 
 /// Seconds that the zone's clocks were ahead of UTC at this time.

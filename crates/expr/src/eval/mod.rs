@@ -434,6 +434,8 @@ pub(crate) fn count(budget: &mut Budget, value: &Value, level: u32) -> Result<()
         }
         Value::Map(map) => {
             budget.result(2)?;
+            // The stored form of keys that are not text takes two levels more.
+            let level = level + if map.keys().all(|key| key.as_str().is_some()) { 0 } else { 2 };
             map.iter().try_for_each(|(key, value)| {
                 budget.result(key.as_str().map_or(8, |text| text.len() + 4))?;
                 count(budget, value, level + 1)

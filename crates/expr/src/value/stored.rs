@@ -2,8 +2,9 @@
 //!
 //! Plain JSON is itself. What JSON lacks is a map with one `$` key: `{"$timestamp": "2026-…Z"}`, `{"$duration": 1800000000}`
 //! (microseconds), `{"$bytes": BASE64}`, `{"$uint": "5"}`, `{"$double": "NaN"}`, `{"$type": "int"}`, `{"$secret": NAME}`, and
-//! `{"$map": [[key, value], …]}` for maps with other keys than text. A user's map that looks like a tag is written as
-//! `$map` too: data that came from outside can never read back as a handle.
+//! `{"$map": [[key, value], …]}` for maps with other keys than text. A user's map that looks like a tag gets a second
+//! `$`, `{"$$secret": …}`: data that came from outside can never read back as a handle. That costs no level of nesting: data as
+//! deep as a reader takes must be readable after it was written.
 
 use base64::Engine as _;
 use serde::de::{DeserializeSeed as _, Deserializer};
@@ -24,17 +25,23 @@ impl Serialize for Value {
             Value::Double(f) if f.is_finite() => out.serialize_f64(*f),
             Value::String(text) => out.serialize_str(text),
             Value::List(items) => out.collect_seq(items.iter()),
-            Value::Map(map) if !looks_like_a_tag(map) => {
+            Value::Map(map) if map.keys().any(|key| key.as_str().is_none()) => tag(out, "$map", &Pairs(map)),
+            Value::Map(map) => {
                 let mut entries = out.serialize_map(Some(map.len()))?;
                 for (key, value) in map.iter() {
-                    entries.serialize_entry(key.as_str().unwrap_or_default(), value)?;
+                    let key = key.as_str().unwrap_or_default();
+                    if map.len() == 1 && key.starts_with('$') {
+                        entries.serialize_entry(&format!("${key}"), value)?;
+                    } else {
+                        entries.serialize_entry(key, value)?;
+                    }
                 }
                 entries.end()
             }
-            Value::Map(map) => tag(out, "$map", &Pairs(map)),
             Value::Uint(n) => tag(out, "$uint", &n.to_string()),
             Value::Double(f) => tag(out, "$double", &f.to_string()),
             Value::Bytes(bytes) => tag(out, "$bytes", &base64::engine::general_purpose::STANDARD.encode(bytes)),
+            Value::Timestamp(micros) if !(time::MIN..=time::MAX).contains(micros) => tag(out, "$timestamp", micros),
             Value::Timestamp(micros) => tag(out, "$timestamp", &time::format(*micros)),
             Value::Duration(micros) => tag(out, "$duration", micros),
             Value::Secret(name) => tag(out, "$secret", name),
@@ -57,11 +64,6 @@ fn tag<S: Serializer, T: Serialize + ?Sized>(out: S, name: &'static str, content
     map.end()
 }
 
-fn looks_like_a_tag(map: &Map) -> bool {
-    map.keys().any(|key| key.as_str().is_none())
-        || (map.len() == 1 && map.keys().any(|key| key.as_str().is_some_and(|text| text.starts_with('$'))))
-}
-
 struct Pairs<'a>(&'a Map);
 
 impl Serialize for Pairs<'_> {
@@ -80,10 +82,14 @@ pub(super) fn untag(map: Map) -> Result<Value, String> {
     let (Some((MapKey::String(name), content)), None) = (entries.next(), entries.next()) else {
         return Ok(Value::from(map));
     };
+    if let Some(escaped) = name.strip_prefix("$$") {
+        return Ok(Value::map([(format!("${escaped}"), content.clone())]));
+    }
     let wrong = || format!("`{name}` of a stored value cannot hold a {}", content.type_name());
     Ok(match (&**name, content) {
         ("$secret", Value::String(secret)) => Value::Secret(secret.clone()),
         ("$duration", Value::Int(micros)) => Value::Duration(*micros),
+        ("$timestamp", Value::Int(micros)) => Value::Timestamp(*micros),
         ("$timestamp", Value::String(text)) => Value::Timestamp(time::parse(text).ok_or_else(wrong)?),
         ("$bytes", Value::String(text)) => Value::Bytes(
             base64::engine::general_purpose::STANDARD.decode(&**text).map_err(|error| error.to_string())?.into(),

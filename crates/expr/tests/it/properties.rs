@@ -87,13 +87,13 @@ fn value() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(MapKey::Bool),
         any::<i64>().prop_map(MapKey::Int),
         any::<u64>().prop_map(MapKey::Uint),
-        "(\\$)?(secret|map|a|b)".prop_map(MapKey::from),
+        "\\${0,2}(secret|map|a|b)".prop_map(MapKey::from),
     ];
     leaf.prop_recursive(3, 24, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::btree_map(key.clone(), inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map("(\\$)?(secret|map|a)", inner, 0..3)
+            prop::collection::btree_map("\\${0,2}(secret|map|a)", inner, 0..3)
                 .prop_map(|map: BTreeMap<String, Value>| Value::from(map)),
         ]
     })
