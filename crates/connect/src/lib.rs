@@ -48,7 +48,7 @@ mod process;
 #[cfg(feature = "exec")]
 mod exec;
 #[cfg(feature = "git")]
-mod git;
+pub mod git;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "slack")]

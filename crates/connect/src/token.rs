@@ -13,7 +13,11 @@ pub(crate) fn bearer(delivery: &Delivery<'_>, hint: &str) -> Result<(), Refusal>
     let header = delivery.header("authorization").unwrap_or_default();
     let given = match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => return Err(Refusal::signature(format!("`Authorization: Bearer` with the source's token is needed; {hint}"))),
+        _ => {
+            return Err(Refusal::signature(format!(
+                "`Authorization: Bearer` with the source's token is needed; {hint}"
+            )));
+        }
     };
     if bool::from(given.as_bytes().ct_eq(wanted.as_bytes())) {
         return Ok(());

@@ -87,9 +87,9 @@ impl World {
             let (name, found) = (&connection.name, &connection.type_name);
             return Err(wrong(format!("{} needs a connection of type {type_name}; `{name}` is {found}", call.action)));
         }
-        self.secrets.resolve_config(&connection.config).map_err(|missing| {
-            denied(format!("the connection `{}` cannot be used: {missing}", connection.name))
-        })
+        self.secrets
+            .resolve_config(&connection.config)
+            .map_err(|missing| denied(format!("the connection `{}` cannot be used: {missing}", connection.name)))
     }
 
     /// Refuses a call that would carry a secret: only a connection may.

@@ -63,9 +63,9 @@ async fn run(call: &Call, world: &World) -> Result<Value, Failure> {
     let name = argv.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let shown_dir = dir.display().to_string();
     let program = Program { argv, env, dir, stdin, keep: keep.unwrap_or(KEEP) };
-    let ended = process::run(program).await.map_err(|error| {
-        wrong(format!("`{name}` cannot be started in {shown_dir}: {error}"))
-    })?;
+    let ended = process::run(program)
+        .await
+        .map_err(|error| wrong(format!("`{name}` cannot be started in {shown_dir}: {error}")))?;
     outcome(&name, &ended, &call.numbers("expect"))
 }
 
@@ -73,7 +73,9 @@ fn argv(call: &Call) -> Result<Vec<OsString>, Failure> {
     let items = call.field("argv").and_then(Value::as_array);
     let items = items.filter(|items| !items.is_empty()).ok_or_else(|| wrong("exec/run needs a list `argv`"))?;
     if items.iter().chain(call.field("stdin")).any(holds_handle) {
-        return Err(denied("a secret in `argv` or `stdin` could be seen by others; give it in `env` of the connection"));
+        return Err(denied(
+            "a secret in `argv` or `stdin` could be seen by others; give it in `env` of the connection",
+        ));
     }
     let argument = |item: &Value| match item {
         Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(scalar(item)),

@@ -1,27 +1,12 @@
 //! Git: commits made and pushed by the `git` program.
+//!
+//! No working tree is ever checked out: files are read from and written to the object store of a bare cache, so nothing
+//! in a repository (a symbolic link, a hook, a filter) can make us touch a file of our own machine.
 
-use ensue_event::ours::Answer;
+mod commit;
+pub mod edit;
+mod failure;
+mod repository;
 
-use crate::action::{Action, Call, answer, wrong};
-use crate::world::World;
-
-#[derive(Default)]
-pub(crate) struct Repositories;
-
-/// The action `git/commit`.
-pub(crate) struct Commit;
-
-#[async_trait::async_trait]
-impl Action for Commit {
-    fn name(&self) -> &'static str {
-        "git/commit"
-    }
-
-    fn repeatable(&self, _: &Call) -> bool {
-        true
-    }
-
-    async fn call(&self, _call: Call, _world: &World) -> Answer {
-        answer(Err(wrong("later")))
-    }
-}
+pub(crate) use commit::Commit;
+pub(crate) use repository::Repositories;

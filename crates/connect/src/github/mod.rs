@@ -24,7 +24,10 @@ impl Webhook for GitHub {
         let mut keys = delivery.config.texts("secrets");
         keys.extend(delivery.config.text("secret"));
         if keys.iter().all(|key| key.is_empty()) {
-            return Err(Refusal::signature(format!("the source `{}` has no secret; nothing is accepted", delivery.source)));
+            return Err(Refusal::signature(format!(
+                "the source `{}` has no secret; nothing is accepted",
+                delivery.source
+            )));
         }
         let Some(header) = delivery.header(HEADER) else {
             // SHA-1 alone is what an attacker would choose.

@@ -1,9 +1,9 @@
 //! The action `http/request`: one request, one answer.
 
-use ensue_event::ours::{Answer, Failure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use ensue_event::ours::{Answer, Failure};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
 use serde_json::{Map, Value, json};
@@ -75,7 +75,10 @@ fn method(call: &Call) -> Result<Method, Failure> {
     let name = call.text("method").unwrap_or("GET").to_ascii_uppercase();
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     if !known.contains(&name.as_str()) {
-        return Err(wrong(format!("`{name}` is not a method that http/request sends; it is one of {}", known.join(", "))));
+        return Err(wrong(format!(
+            "`{name}` is not a method that http/request sends; it is one of {}",
+            known.join(", ")
+        )));
     }
     Method::from_bytes(name.as_bytes()).map_err(|_| wrong(format!("`{name}` is not a method")))
 }
@@ -183,7 +186,8 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Failur
     if FRAMING.contains(&key.as_str()) {
         return Err(wrong_name());
     }
-    let text = HeaderValue::from_str(value).map_err(|_| wrong(format!("the value of the header `{name}` is not one line")))?;
+    let text =
+        HeaderValue::from_str(value).map_err(|_| wrong(format!("the value of the header `{name}` is not one line")))?;
     headers.insert(key, text);
     Ok(())
 }
@@ -192,9 +196,7 @@ fn body(call: &Call) -> Result<Option<(Bytes, HeaderValue)>, Failure> {
     match (call.field("body"), call.text("text")) {
         (Some(_), Some(_)) => Err(wrong("http/request takes `body` or `text`, not both")),
         (Some(body), None) => Ok(Some((body.to_string().into(), HeaderValue::from_static("application/json")))),
-        (None, Some(text)) => {
-            Ok(Some((text.to_owned().into(), HeaderValue::from_static("text/plain; charset=utf-8"))))
-        }
+        (None, Some(text)) => Ok(Some((text.to_owned().into(), HeaderValue::from_static("text/plain; charset=utf-8")))),
         (None, None) => Ok(None),
     }
 }

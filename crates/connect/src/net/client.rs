@@ -216,7 +216,11 @@ fn location(response: &reqwest::Response, from: &Url) -> Option<Url> {
 /// Turns the request into the one that a redirect asks for (RFC 9110, 15.4).
 fn follow(request: &mut Request, next: Url, status: StatusCode) -> Result<(), Failure> {
     if request.url.scheme() == "https" && next.scheme() != "https" {
-        return Err(denied(format!("{} redirects from https to {}; that is not followed", request.shown, next.scheme())));
+        return Err(denied(format!(
+            "{} redirects from https to {}; that is not followed",
+            request.shown,
+            next.scheme()
+        )));
     }
     if next.origin() != request.url.origin() {
         request.private.clear();

@@ -5,9 +5,9 @@ mod client;
 mod retry_after;
 
 pub use address::{Cidr, NotACidr, is_public};
-pub use client::{Lookup, System};
-pub(crate) use client::{Clients, Request, Response};
 pub use client::install_provider;
+pub(crate) use client::{Clients, Request, Response};
+pub use client::{Lookup, System};
 pub(crate) use retry_after::retry_after;
 
 use ensue_event::ours::Failure;

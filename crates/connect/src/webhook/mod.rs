@@ -22,7 +22,8 @@ impl Webhook for Signed {
         keys.extend(config.text("secret"));
         let name = config.text("header").unwrap_or_default();
         let algorithm = Algorithm::named(config.text("algorithm"));
-        let (Some(algorithm), false, false) = (algorithm, name.is_empty(), keys.iter().all(|key| key.is_empty())) else {
+        let (Some(algorithm), false, false) = (algorithm, name.is_empty(), keys.iter().all(|key| key.is_empty()))
+        else {
             let why = format!("the source `{}` has no secret, header or known algorithm", delivery.source);
             return Err(Refusal::signature(why));
         };
@@ -37,7 +38,9 @@ impl Webhook for Signed {
         if signature::verify(algorithm, &keys, &delivery.body, &given) {
             return Ok(());
         }
-        Err(Refusal::signature(format!("the signature in `{name}` does not fit the body; do both sides have the same secret?")))
+        Err(Refusal::signature(format!(
+            "the signature in `{name}` does not fit the body; do both sides have the same secret?"
+        )))
     }
 
     fn receive(&self, delivery: &Delivery<'_>) -> Result<Received, Refusal> {
