@@ -40,9 +40,14 @@ impl Sqlite {
     /// [`Error::Corrupt`] if it is not a state of ours or broken: [`set_aside`] it and open a new one;
     /// [`Error::Version`] if a newer ensue wrote it.
     pub fn open(path: &Path, tables: &[&'static str]) -> Result<Sqlite, Error> {
+        Sqlite::open_with(path, tables, crate::reserve::SIZE)
+    }
+
+    /// As [`Sqlite::open`], with a reserve of so many bytes: tests that open many states need none.
+    pub fn open_with(path: &Path, tables: &[&'static str], reserve: u64) -> Result<Sqlite, Error> {
         let tables = sorted_tables(tables)?;
         let connection = file::open(path, &tables)?;
-        let reserve = Some(Reserve::hold(&file::beside(path, "reserve"), crate::reserve::SIZE)?);
+        let reserve = Some(Reserve::hold(&file::beside(path, "reserve"), reserve)?);
         let mut state = Sqlite { path: path.into(), tables, connection, last: None, reserve };
         state.last = state.applied()?.and_then(|applied| applied.position);
         Ok(state)

@@ -16,7 +16,7 @@ fn sqlite_conforms() {
     let mut count = 0;
     let failures = conformance::run(|| {
         count += 1;
-        Ok(Box::new(Sqlite::open(&folder.path().join(format!("state-{count}")), TABLES)?))
+        Ok(Box::new(Sqlite::open_with(&folder.path().join(format!("state-{count}")), TABLES, 0)?))
     });
     assert!(failures.is_empty(), "{failures:?}");
 }
@@ -39,7 +39,7 @@ proptest! {
     fn any_history_leaves_both_with_the_same_rows(history in histories()) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let mut sqlite = Sqlite::open(&path, TABLES).unwrap();
+        let mut sqlite = Sqlite::open_with(&path, TABLES, 0).unwrap();
         let mut memory = Memory::new(TABLES).unwrap();
         for (position, commit) in history.iter().enumerate() {
             let changes: Vec<Change> = commit
@@ -51,7 +51,7 @@ proptest! {
         }
         prop_assert_eq!(sqlite.dump().unwrap(), memory.dump().unwrap());
         drop(sqlite);
-        let opened = Sqlite::open(&path, TABLES).unwrap();
+        let opened = Sqlite::open_with(&path, TABLES, 0).unwrap();
         prop_assert_eq!(opened.dump().unwrap(), memory.dump().unwrap());
         prop_assert_eq!(opened.applied().unwrap(), memory.applied().unwrap());
     }

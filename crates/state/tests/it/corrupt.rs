@@ -12,14 +12,14 @@ fn rows() -> Vec<Change> {
 }
 
 fn written(path: &Path) {
-    let mut state = Sqlite::open(path, TABLES).unwrap();
+    let mut state = Sqlite::open_with(path, TABLES, 0).unwrap();
     state.commit(&rows(), &at(41)).unwrap();
     state.sync().unwrap();
 }
 
 /// Reads all of a state as the node does when it starts.
 fn read(path: &Path) -> Result<String, Error> {
-    let state = Sqlite::open(path, TABLES)?;
+    let state = Sqlite::open_with(path, TABLES, 0)?;
     let applied = state.applied()?.map(|applied| applied.position);
     Ok(format!("{applied:?}\n{}", state.dump()?))
 }
@@ -29,16 +29,16 @@ fn what_is_no_state_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     fs::write(&path, "This is a text of more than a hundred bytes and no database. ".repeat(20)).unwrap();
-    assert!(matches!(Sqlite::open(&path, TABLES), Err(Error::Corrupt { .. })));
+    assert!(matches!(Sqlite::open_with(&path, TABLES, 0), Err(Error::Corrupt { .. })));
 
     let foreign = folder.path().join("foreign");
     rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE other (x)").unwrap();
-    assert!(matches!(Sqlite::open(&foreign, TABLES), Err(Error::Corrupt { .. })));
+    assert!(matches!(Sqlite::open_with(&foreign, TABLES, 0), Err(Error::Corrupt { .. })));
 
     let newer = folder.path().join("newer");
     written(&newer);
     rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 2).unwrap();
-    assert!(matches!(Sqlite::open(&newer, TABLES), Err(Error::Version { found: 2, known: 1, .. })));
+    assert!(matches!(Sqlite::open_with(&newer, TABLES, 0), Err(Error::Version { found: 2, known: 1, .. })));
 }
 
 #[test]
@@ -47,12 +47,12 @@ fn a_file_set_aside_is_kept_and_a_new_one_begins() {
     let path = folder.path().join("state");
     for count in 1..=2 {
         fs::write(&path, "broken ".repeat(100)).unwrap();
-        let error = Sqlite::open(&path, TABLES).unwrap_err();
+        let error = Sqlite::open_with(&path, TABLES, 0).unwrap_err();
         assert!(error.must_rebuild(), "{error}");
         let aside = set_aside(&path).unwrap();
         assert_eq!(aside, folder.path().join(format!("state-aside-{count}")));
         assert_eq!(fs::read_to_string(&aside).unwrap(), "broken ".repeat(100));
-        let mut state = Sqlite::open(&path, TABLES).unwrap();
+        let mut state = Sqlite::open_with(&path, TABLES, 0).unwrap();
         assert_eq!(state.applied().unwrap(), None);
         state.commit(&rows(), &at(1)).unwrap();
         drop(state);
@@ -99,7 +99,7 @@ fn a_flipped_bit_never_gives_another_row() {
 fn a_torn_write_ahead_log_leaves_whole_commits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let mut state = Sqlite::open(&path, TABLES).unwrap();
+    let mut state = Sqlite::open_with(&path, TABLES, 0).unwrap();
     let mut dumps = vec![(None, String::new())];
     for n in 0..6_u64 {
         let changes = [set("runs", "newest", n.to_string()), set("outbox", n.to_be_bytes(), "x".repeat(3000))];
@@ -115,7 +115,7 @@ fn a_torn_write_ahead_log_leaves_whole_commits() {
         let _ = fs::remove_file(folder.path().join("copy-shm"));
         fs::write(&copy, &main).unwrap();
         fs::write(folder.path().join("copy-wal"), &log[..length]).unwrap();
-        let state = Sqlite::open(&copy, TABLES).unwrap();
+        let state = Sqlite::open_with(&copy, TABLES, 0).unwrap();
         let now = (state.applied().unwrap(), state.dump().unwrap());
         let index = dumps.iter().position(|one| *one == now).expect("the rows of one commit");
         assert!(index >= last, "a longer log is never an older state");

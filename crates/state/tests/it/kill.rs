@@ -14,7 +14,7 @@ const KILLS: u64 = 8;
 #[test]
 fn child_that_commits() {
     let Some(path) = std::env::var_os(CHILD) else { return };
-    let mut state = Sqlite::open(path.as_ref(), TABLES).unwrap();
+    let mut state = Sqlite::open_with(path.as_ref(), TABLES, 0).unwrap();
     let first = state.applied().unwrap().and_then(|applied| applied.position).map_or(0, |position| position.0 + 1);
     for n in first.. {
         let changes = [
@@ -35,7 +35,7 @@ fn rows_and_position_survive_kills_together() {
     let mut told = 0;
     for kill in 0..KILLS {
         told = told.max(run_and_kill(&path, 1 + kill * 37 % 90));
-        let state = Sqlite::open(&path, TABLES).unwrap();
+        let state = Sqlite::open_with(&path, TABLES, 0).unwrap();
         let position = state.applied().unwrap().unwrap().position.unwrap().0;
         assert!(position >= told, "position {told} was told and is lost: {position}");
         let count: u64 = String::from_utf8(state.get("timers", b"count").unwrap().unwrap()).unwrap().parse().unwrap();

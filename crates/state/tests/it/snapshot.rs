@@ -8,7 +8,7 @@ use ensue_state::{Change, Sqlite, State};
 fn a_snapshot_is_the_state_at_its_position() {
     let folder = tempfile::tempdir().unwrap();
     let (path, copy) = (folder.path().join("state"), folder.path().join("snapshot"));
-    let mut state = Sqlite::open(&path, TABLES).unwrap();
+    let mut state = Sqlite::open_with(&path, TABLES, 0).unwrap();
     let rows: Vec<Change> = (0..500_u32).map(|n| set("runs", n.to_be_bytes(), format!("run {n}"))).collect();
     state.commit(&rows, &at(3)).unwrap();
     state.note("boot", "1").unwrap();
@@ -27,7 +27,7 @@ fn a_snapshot_is_the_state_at_its_position() {
     assert_ne!(state.snapshot(&copy).unwrap(), digest);
     drop(state);
     restore(&kept, &path).unwrap();
-    let mut state = Sqlite::open(&path, TABLES).unwrap();
+    let mut state = Sqlite::open_with(&path, TABLES, 0).unwrap();
     assert_eq!((state.applied().unwrap(), state.digest().unwrap()), (Some(at(3)), digest));
     state.commit(&[], &at(4)).unwrap();
 }
@@ -37,7 +37,7 @@ fn a_reader_sees_commits_and_takes_snapshots_beside_the_writer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     assert!(Sqlite::reader(&path, TABLES).is_err(), "nothing there yet");
-    let mut state = Sqlite::open(&path, TABLES).unwrap();
+    let mut state = Sqlite::open_with(&path, TABLES, 0).unwrap();
     let mut reader = Sqlite::reader(&path, TABLES).unwrap();
     state.commit(&[set("runs", "a", "1")], &at(0)).unwrap();
     assert_eq!(reader.get("runs", b"a").unwrap(), Some(b"1".to_vec()));
@@ -51,7 +51,7 @@ fn a_reader_sees_commits_and_takes_snapshots_beside_the_writer() {
 #[test]
 fn a_snapshot_that_cannot_be_written_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let mut state = Sqlite::open(&folder.path().join("state"), TABLES).unwrap();
+    let mut state = Sqlite::open_with(&folder.path().join("state"), TABLES, 0).unwrap();
     let nowhere = folder.path().join("no folder").join("snapshot");
     assert!(state.snapshot(&nowhere).is_err());
     assert!(!nowhere.exists());
