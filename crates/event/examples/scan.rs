@@ -66,9 +66,7 @@ fn measure(name: &str, bytes: &[u8]) {
 
 /// An event such as forges send: objects in objects, long and short strings, escapes, a few other letters.
 fn push(commits: usize) -> Value {
-    let person = |n: usize| {
-        json!({"name": format!("Ann Example {n}"), "email": format!("ann{n}@example.com"), "username": "ann-ex"})
-    };
+    let person = |n: usize| json!({"name": format!("Ann Example {n}"), "email": format!("ann{n}@example.com"), "username": "ann-ex"});
     let commit = |n: usize| {
         json!({
             "id": format!("{:040x}", n * 7_919), "distinct": true, "timestamp": "2026-03-01T10:22:33+01:00",

@@ -4,8 +4,14 @@
 //! what was decided, and are written by the node in the order of decision ([`Origin::Emitted`]). They are facts: a later
 //! version of the rule engine never rewrites them. `docs/reference/records.md` is made from this file.
 
+mod reference;
+mod sample;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use reference::{fields, reference};
+pub use sample::samples;
 
 use crate::{Digest, Event, Key, Position, Span, Time};
 
@@ -96,7 +102,7 @@ macro_rules! ours {
             /// Reads the fields of a record of this type.
             pub fn read(kind: &str, json: &[u8]) -> Result<Ours, Error> {
                 match kind {
-                    $($kind => fields($kind, $version, json).map(Ours::$variant),)+
+                    $($kind => parse($kind, $version, json).map(Ours::$variant),)+
                     other => Err(Error::Unknown(other.to_owned())),
                 }
             }
@@ -174,7 +180,7 @@ impl Ours {
     }
 }
 
-fn fields<T: serde::de::DeserializeOwned>(kind: &'static str, known: u32, json: &[u8]) -> Result<T, Error> {
+fn parse<T: serde::de::DeserializeOwned>(kind: &'static str, known: u32, json: &[u8]) -> Result<T, Error> {
     #[derive(Deserialize)]
     struct Version {
         v: u64,

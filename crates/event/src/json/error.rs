@@ -64,6 +64,7 @@ impl fmt::Display for What {
 
 fn instead(found: Option<char>, what: &What) -> String {
     match (what, found) {
+        (What::Expected(_) | What::Escape, Some(c @ ('"' | '\''))) => format!(", found `{c}`"),
         (What::Expected(_) | What::Escape, Some(c)) => format!(", found `{}`", c.escape_debug()),
         (What::Expected(_) | What::Escape, None) => ", found the end".to_owned(),
         _ => String::new(),

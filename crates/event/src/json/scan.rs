@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::error::{Error, Fault, What, fail};
 use super::keys::{Keys, Mark};
-use super::{Kind, MAX_DEPTH, byte, space, text};
+use super::text::{key as read_key, scan as read_string};
+use super::{Kind, MAX_DEPTH, byte, space};
 
 /// Checks JSON texts; its buffers are kept from one to the next.
 pub struct Scanner {
@@ -45,22 +46,25 @@ pub enum Part<'a> {
 trait Visit {
     /// The depth: 0 tells nothing, 1 of the members or elements of the outermost value, 2 of theirs too.
     const DEPTH: usize;
-    fn value(&mut self, depth: usize, key: &[u8], value: Range<usize>, kind: Kind);
+    /// A value at this depth has ended; `key` is `None` in an array.
+    fn value(&mut self, depth: usize, key: Option<&[u8]>, value: Range<usize>, kind: Kind);
 }
 
 struct Nothing;
 
 impl Visit for Nothing {
     const DEPTH: usize = 0;
-    fn value(&mut self, _: usize, _: &[u8], _: Range<usize>, _: Kind) {}
+    fn value(&mut self, _: usize, _: Option<&[u8]>, _: Range<usize>, _: Kind) {}
 }
 
 struct Members<F>(F);
 
 impl<F: FnMut(&str, Range<usize>, Kind)> Visit for Members<F> {
     const DEPTH: usize = 1;
-    fn value(&mut self, _: usize, key: &[u8], value: Range<usize>, kind: Kind) {
-        (self.0)(std::str::from_utf8(key).unwrap_or_default(), value, kind);
+    fn value(&mut self, _: usize, key: Option<&[u8]>, value: Range<usize>, kind: Kind) {
+        if let Some(key) = key {
+            (self.0)(text(key), value, kind);
+        }
     }
 }
 
@@ -68,12 +72,19 @@ struct Elements<F>(F);
 
 impl<F: FnMut(Part<'_>)> Visit for Elements<F> {
     const DEPTH: usize = 2;
-    fn value(&mut self, depth: usize, key: &[u8], value: Range<usize>, kind: Kind) {
-        (self.0)(match depth {
-            1 => Part::Element { value, kind },
-            _ => Part::Member { key: std::str::from_utf8(key).unwrap_or_default(), value, kind },
-        });
+    fn value(&mut self, depth: usize, key: Option<&[u8]>, value: Range<usize>, kind: Kind) {
+        match (depth, key) {
+            (1, _) => (self.0)(Part::Element { value, kind }),
+            (_, Some(key)) => (self.0)(Part::Member { key: text(key), value, kind }),
+            // Of an element that is an array; it is told of as a whole.
+            (_, None) => {}
+        }
     }
+}
+
+/// A key as text; it was checked with the rest.
+fn text(key: &[u8]) -> &str {
+    std::str::from_utf8(key).unwrap_or_default()
 }
 
 impl Default for Scanner {
@@ -149,7 +160,7 @@ impl Scanner {
             let mut start = at;
             let mut kind = match byte(bytes, at) {
                 b'"' => {
-                    at = text::scan(bytes, at)?.0;
+                    at = read_string(bytes, at)?.0;
                     Kind::Text
                 }
                 b'{' => {
@@ -199,8 +210,11 @@ impl Scanner {
             // A value has ended, and with it perhaps those around it.
             loop {
                 let depth = self.open.len();
-                if depth <= V::DEPTH && depth > 0 {
-                    visit.value(depth, self.keys.last(bytes), start..at, kind);
+                if depth <= V::DEPTH
+                    && let Some(around) = self.open.last()
+                {
+                    let key = around.object.then(|| self.keys.last(bytes));
+                    visit.value(depth, key, start..at, kind);
                 }
                 at = space(bytes, at);
                 let Some(around) = self.open.last() else {
@@ -250,7 +264,7 @@ impl Scanner {
     /// Reads a key and its colon; returns where the value begins.
     #[inline(always)]
     fn key(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
-        let key = text::key(bytes, at)?;
+        let key = read_key(bytes, at)?;
         let at = space(bytes, key.end + 1);
         if let Some(around) = self.open.last_mut() {
             self.keys.add(bytes, key, &mut around.keys)?;
