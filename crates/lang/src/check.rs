@@ -32,7 +32,7 @@ pub(crate) fn value(cx: &mut Cx<'_>, node: &Node, ty: &Ty, name: &str, texts: Te
     }
     if node.is_null() && !matches!(ty, Ty::Any) {
         let help = format!("write {}, or remove `{name}`", ty.expected());
-        cx.report.push(Diagnostic::error("empty", cx.mark(node, name), format!("`{name}` is empty")).help(help));
+        cx.report.push(Diagnostic::error("empty", cx.mark(node), format!("`{name}` is empty")).help(help));
         return;
     }
     let template = texts == Texts::Templates && node.text().is_some_and(|text| text.contains("${{"));
@@ -96,7 +96,7 @@ fn same_kind(node: &Node, ty: &Ty) -> bool {
 
 fn wrong(cx: &mut Cx<'_>, node: &Node, ty: &Ty, name: &str, help: Option<String>) {
     let message = format!("`{name}` must be {}, not {}", ty.expected(), node.describe());
-    let at = cx.mark(node, name);
+    let at = cx.mark(node);
     cx.report.push(Diagnostic::error("type", at, message).maybe_help(help));
 }
 
@@ -205,7 +205,7 @@ fn unknown(
 }
 
 fn missing(cx: &mut Cx<'_>, node: &Node, shape: &'static Shape, name: &str, meant: &[&str]) {
-    let at = cx.mark(node, name);
+    let at = cx.mark(node);
     for field in shape.fields.iter().filter(|field| field.required) {
         if node.get(field.name).is_none() && !meant.contains(&field.name) {
             let message = format!("{} needs `{}`", shape.what, field.name);

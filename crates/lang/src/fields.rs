@@ -396,7 +396,7 @@ static RETRY: Shape = Shape {
         Field::new("initial", Ty::Duration, "The first wait; 1s if left out."),
         Field::new("cap", Ty::Duration, "The longest wait; 30s if left out."),
         Field::new("jitter", Ty::Choice(&["full", "none"]), "Whether waits are spread; full if left out."),
-        Field::new("on", Ty::List(&Ty::Text), "The errors that it is for; those that may pass if left out."),
+        Field::new("errors", Ty::List(&Ty::Text), "The errors that it is for; those that may pass if left out."),
     ],
     one_of: &[],
     habits: &[
@@ -406,6 +406,8 @@ static RETRY: Shape = Shape {
         ("delay", "initial"),
         ("maxDelay", "cap"),
         ("interval", "initial"),
+        // Not our own word for it: `on` needs quotes.
+        ("on", "errors"),
     ],
 };
 

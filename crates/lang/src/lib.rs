@@ -46,6 +46,8 @@ mod load;
 
 pub mod diagnostic;
 
+pub mod schema;
+
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use load::{Checks, Loaded, NotCanonical, PatternChecker, load, load_with};
 pub use model::*;

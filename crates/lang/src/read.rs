@@ -48,7 +48,7 @@ pub(crate) struct Cx<'a> {
 
 impl Cx<'_> {
     /// The place to show for a value: of a map or a list that begins on the line of its first part, that part.
-    pub(crate) fn mark(&self, node: &Node, _name: &str) -> Span {
+    pub(crate) fn mark(&self, node: &Node) -> Span {
         match &node.kind {
             Kind::Map(entries) => match entries.first() {
                 Some(entry) if !self.text.get(node.span.range()).is_some_and(|text| text.starts_with('{')) => {
@@ -198,7 +198,7 @@ impl Cx<'_> {
         if let Some(check) = self.checks.pattern.filter(|_| !self.pinned && matches!(node.kind, Kind::Map(_))) {
             for (pointer, message) in check(&json) {
                 let found = node.nearest(&pointer);
-                let at = self.mark(found, "");
+                let at = self.mark(found);
                 self.report.push(Diagnostic::error("pattern", at, message).maybe_help(pattern_help(&pointer)));
             }
         }

@@ -28,7 +28,7 @@ pub(crate) fn only(cx: &mut Cx<'_>, node: &Node, field: &Field) {
         return;
     }
     if !node.text().is_some_and(|text| name(text).is_some()) {
-        let at = cx.mark(node, field.name);
+        let at = cx.mark(node);
         let message = format!("`{}` takes a secret and nothing else", field.name);
         let help = "write \"${{ secrets.NAME }}\"; the content comes from the environment, a file or a mounted folder";
         cx.report.push(Diagnostic::error("secret", at, message).help(help));

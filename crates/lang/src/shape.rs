@@ -137,6 +137,7 @@ impl Ty {
             Ty::Url => "an address that begins with http:// or https://".into(),
             Ty::MaybeSecret => "a text or \"${{ secrets.NAME }}\"".into(),
             Ty::Choice(choices) => format!("one of {}", choices.join(", ")),
+            Ty::List(Ty::Object(shape)) => format!("a list, each item {}", shape.what),
             Ty::List(of) => format!("a list, each item {}", of.expected()),
             Ty::Map(_) => "a map".into(),
             Ty::Object(shape) => format!("a map: {}", shape.what),

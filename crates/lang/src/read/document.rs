@@ -65,7 +65,7 @@ pub(crate) fn document(cx: &mut Cx<'_>, root: &Node) -> Option<Any> {
     let name = name.unwrap_or_else(unnamed);
 
     let canonical = canonical::canonical(kind, &name, metadata, spec);
-    let head = Head { name, metadata, canonical, span: cx.mark(root, "") };
+    let head = Head { name, metadata, canonical, span: cx.mark(root) };
     let literal = Texts::Literal;
     match kind {
         Kind::Rule => {
@@ -130,7 +130,7 @@ fn notes(metadata: &Node, field: &str) -> BTreeMap<String, String> {
 fn head<'n>(cx: &mut Cx<'_>, root: &'n Node, field: &'static str) -> Option<&'n Node> {
     let found = root.get(field);
     if found.is_none() {
-        let at = cx.mark(root, field);
+        let at = cx.mark(root);
         let help = match field {
             "apiVersion" => format!("write apiVersion: {API_VERSION}"),
             "kind" => format!("write kind: one of {}", Kind::ALL.map(Kind::as_str).join(", ")),

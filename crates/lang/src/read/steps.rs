@@ -105,7 +105,7 @@ impl<'c, 'a> Body<'c, 'a> {
             id,
             named,
             path: path.to_owned(),
-            span: self.cx.mark(node, "steps"),
+            span: self.cx.mark(node),
             cond,
             retry: node.get("retry").and_then(|node| self.retry(node)),
             timeout: micros(node, "timeout"),
@@ -195,7 +195,7 @@ impl<'c, 'a> Body<'c, 'a> {
             initial: micros(node, "initial").unwrap_or(INITIAL),
             cap: micros(node, "cap").unwrap_or(CAP.max(micros(node, "initial").unwrap_or(0))),
             jitter: if text(node, "jitter") == Some("none") { Jitter::None } else { Jitter::Full },
-            on: self.errors(node, "on"),
+            on: self.errors(node, "errors"),
         })
     }
 
@@ -259,7 +259,7 @@ impl<'c, 'a> Body<'c, 'a> {
         let count = node.items().len();
         for (index, case) in node.items().iter().enumerate() {
             if case.get("if").is_none() && index + 1 < count && case.get("steps").is_some() {
-                let at = self.cx.mark(case, "switch");
+                let at = self.cx.mark(case);
                 let message = "a case without `if` takes all that is left: it must be the last";
                 self.cx.report.push(Diagnostic::error("exclusive", at, message));
             }

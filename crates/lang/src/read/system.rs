@@ -68,7 +68,7 @@ fn typed<'n>(cx: &mut Cx<'_>, spec: &'n Node, types: &[&'static str], what: &str
         // An unknown field was reported already; it is the type, wrongly written.
         let own = |key: &str| matches!(key, "limits" | "dryRun" | "id" | "dedupe");
         if spec.entries().iter().all(|entry| own(&entry.key)) {
-            let at = cx.mark(spec, "spec");
+            let at = cx.mark(spec);
             let message = format!("{what} needs its type: one of {}", types.join(", "));
             cx.report.push(Diagnostic::error("missing-field", at, message).help("write its settings below that word"));
         }
@@ -96,7 +96,7 @@ pub(super) fn table(cx: &mut Cx<'_>, spec: &Node) -> Option<TableSpec> {
     for row in spec.get("rows")?.items() {
         let Some(cell) = row.get(&column) else {
             if matches!(row.kind, Kind::Map(_)) {
-                let at = cx.mark(row, "rows");
+                let at = cx.mark(row);
                 let help = did_you_mean(&column, row.entries().iter().map(|entry| entry.key.as_str()));
                 let message = format!("this row has no `{column}`, which is the key");
                 cx.report.push(Diagnostic::error("missing-field", at, message).maybe_help(help));

@@ -1,0 +1,1 @@
+use super::about; #[test] fn t() { println!("{}", about("x: 1")); }
