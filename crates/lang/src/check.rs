@@ -176,7 +176,7 @@ pub(crate) fn object_with(
             value(cx, &entry.value, &field.ty, field.name, nested(field, texts));
         }
     }
-    missing(cx, node, shape, name, &meant);
+    missing(cx, node, shape, &meant);
 }
 
 /// Fields whose texts are templates, and those inside of a template tree.
@@ -204,7 +204,7 @@ fn unknown(
     suggest(key, names)
 }
 
-fn missing(cx: &mut Cx<'_>, node: &Node, shape: &'static Shape, name: &str, meant: &[&str]) {
+fn missing(cx: &mut Cx<'_>, node: &Node, shape: &'static Shape, meant: &[&str]) {
     let at = cx.mark(node);
     for field in shape.fields.iter().filter(|field| field.required) {
         if node.get(field.name).is_none() && !meant.contains(&field.name) {

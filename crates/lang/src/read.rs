@@ -64,7 +64,8 @@ impl Cx<'_> {
     pub(crate) fn within(&self, node: &Node, part: Range<usize>) -> Span {
         let Some(scalar) = node.scalar().filter(|_| node.span.line > 0) else { return node.span };
         let raw = self.text.get(node.span.range()).unwrap_or_default();
-        let offset = |at| node.span.start + source_offset(raw, scalar.style, &scalar.text, at);
+        let indent = usize::try_from(node.span.column).unwrap_or(1).saturating_sub(1);
+        let offset = |at| node.span.start + source_offset(raw, scalar.style, indent, &scalar.text, at);
         let start = offset(part.start);
         self.places.span(start..offset(part.end).max(start))
     }

@@ -24,21 +24,22 @@ pub(crate) fn parse(file: &SourceFile, id: crate::FileId, report: &mut Report) -
         let mut builder = Builder::new(&places, rest, base, report);
         let stopped = builder.run();
         documents.append(&mut builder.documents);
-        match stopped.and_then(|at| next_document(&file.text, at)) {
-            Some(next) if next > base => base = next,
-            _ => break,
+        match stopped.and_then(|at| next_document(&file.text, at, base)) {
+            Some(next) => base = next,
+            None => break,
         }
     }
     documents
 }
 
-/// Where the first line after `at` that begins a document starts.
-fn next_document(text: &str, at: usize) -> Option<usize> {
-    let mut from = at;
+/// Where the next document after the one at `base` begins, looking from the line of `at`.
+fn next_document(text: &str, at: usize, base: usize) -> Option<usize> {
+    let line = text.get(..at).and_then(|before| before.rfind('\n')).unwrap_or(0);
+    let mut from = line.max(base);
     loop {
         from += text.get(from..)?.find("\n---")? + 1;
         let after = text.get(from + 3..).unwrap_or_default();
-        if after.is_empty() || after.starts_with([' ', '\t', '\n', '\r']) {
+        if from > base && (after.is_empty() || after.starts_with([' ', '\t', '\n', '\r'])) {
             return Some(from);
         }
     }

@@ -5,22 +5,22 @@ use super::Style;
 /// The byte offset, within the `raw` text of a scalar as it stands in the file, of byte `at` of its `decoded` text.
 ///
 /// Both texts are walked side by side; where folding made them differ, blanks are passed over until they meet again.
-pub(crate) fn source_offset(raw: &str, style: Style, decoded: &str, at: usize) -> usize {
+/// `indent` is the indentation of a block, whose raw text begins behind that of its first line.
+pub(crate) fn source_offset(raw: &str, style: Style, indent: usize, decoded: &str, at: usize) -> usize {
     let mut left = raw.char_indices().peekable();
+    let mut skipped = 0;
     match style {
         Style::Single | Style::Double => {
             left.next();
         }
-        Style::Block => {
-            // The header line: `|`, `>-`, `|2+ # comment`. A span may also start at the content.
-            if raw.starts_with(['|', '>']) {
-                while left.next_if(|(_, c)| *c != '\n').is_some() {}
-                left.next();
-            }
-        }
+        // Empty lines at the beginning are part of the text, and not of its place.
+        Style::Block => skipped = decoded.len() - decoded.trim_start_matches('\n').len(),
         Style::Plain | Style::Json => {}
     }
-    for (index, want) in decoded.char_indices() {
+    if at < skipped {
+        return 0;
+    }
+    for (index, want) in decoded.char_indices().skip(skipped) {
         skip_layout(&mut left, raw, style, want);
         let here = left.peek().map_or(raw.len(), |(offset, _)| *offset);
         if index >= at {
@@ -43,8 +43,11 @@ pub(crate) fn source_offset(raw: &str, style: Style, decoded: &str, at: usize) -
                 }
             }
             (_, '\n' | '\r') if want == ' ' || want == '\n' => {
-                // A fold: the break and the indentation of the next line are one blank.
-                while left.next_if(|(_, c)| *c == ' ' || *c == '\t').is_some() {}
+                // The break, and the indentation of the next line.
+                let mut more = if style == Style::Block { indent } else { usize::MAX };
+                while more > 0 && left.next_if(|(_, c)| *c == ' ' || *c == '\t').is_some() {
+                    more -= 1;
+                }
             }
             _ => {}
         }
@@ -68,7 +71,7 @@ fn skip_layout(left: &mut Chars<'_>, raw: &str, style: Style, want: char) {
     }
     let Some((offset, got)) = left.peek().copied() else { return };
     if got == ' ' && want == ' ' {
-        if breaks_next(raw, offset) {
+        if style != Style::Block && breaks_next(raw, offset) {
             // Blanks at the end of a line are dropped; the break itself is the blank.
             while left.next_if(|(_, c)| *c == ' ' || *c == '\t').is_some() {}
         }

@@ -46,7 +46,7 @@ spec:
   when: { event: { type: [a] } }
   let: { a: event.id, b: let.a }
   steps:
-    - set: { x: 1, y: \"two\" }
+    - set: { x: 1, z: \"two\" }
 ";
 
 #[test]
@@ -59,7 +59,7 @@ fn digests_depend_on_what_is_said_and_not_on_how() {
     let one = digest(ONE);
     for same in [
         ONE.replace("metadata: { name: r }", "metadata:\n  namespace: default # the default\n  'name': \"r\""),
-        ONE.replace("x: 1, y: \"two\"", "y: two, x: 1"),
+        ONE.replace("x: 1, z: \"two\"", "z: two, x: 1"),
         ONE.replace("  steps:\n    - set:", "  steps:\n  # a word\n\n  - set:"),
         ONE.replace("let: { a: event.id, b: let.a }", "let: [{ a: event.id }, { b: let.a }]"),
         ONE.replace("kind: Rule\n", "").replace("spec:", "kind: Rule\nspec:"),

@@ -32,6 +32,6 @@ fn a_mistake_is_marked_where_it_stands() {
 #[test]
 fn a_mistake_inside_of_a_template() {
     let text = |value: &str| format!("  let: {{ a: \"1\" }}\n  onFailure:\n    - fail: {value}\n");
-    assert_eq!(place(&text("\"a ${{ event.id }} b ${{ nope }}\"")), (8, 39, "nope".to_owned()));
+    assert_eq!(place(&text("\"a ${{ event.id }} b ${{ nope }}\"")), (8, 38, "nope".to_owned()));
     assert_eq!(place(&text("|\n        first\n        ${{ nope }}")), (10, 13, "nope".to_owned()));
 }
