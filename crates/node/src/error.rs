@@ -1,0 +1,57 @@
+//! Why a node does not start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ensue_lang::Diagnostic;
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data folder cannot be used.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Lock, state or snapshot.
+    #[error(transparent)]
+    State(#[from] ensue_state::Error),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] ensue_log::Error),
+    /// Tokens.
+    #[error(transparent)]
+    Token(#[from] crate::token::Error),
+    /// The configuration has errors.
+    #[error("the configuration has errors; nothing was started\n\n{rendered}")]
+    Config {
+        /// Each of them.
+        diagnostics: Vec<Diagnostic>,
+        /// All of them with excerpts, for a person.
+        rendered: String,
+    },
+    /// The fold cannot go on.
+    #[error("the log cannot be folded: {0}")]
+    Fold(String),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}; choose another one with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// For `map_err`: names the call and the file.
+    pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::Io { what, path, source }
+    }
+}

@@ -1,0 +1,153 @@
+//! Rules, decisions, sources.
+
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use ensue_engine::state::State as Kept;
+use ensue_engine::{Compiled, Decision};
+use ensue_event::Position;
+use ensue_lang::{Name, Rule, RuleMode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::App;
+use super::answer::{Wrong, ok};
+use super::events::by_id;
+use super::query::Page;
+
+fn stopping() -> Wrong {
+    Wrong::busy("it is stopping")
+}
+
+/// `GET /api/v1/rules`
+pub(crate) async fn list(State(app): State<App>) -> Result<Response, Wrong> {
+    let rules = app.read(|pump| {
+        let (state, config) = (pump.engine().state(), pump.engine().config());
+        config.rules.iter().map(|decider| summary(&decider.rule, state)).collect::<Vec<Value>>()
+    });
+    Ok(ok(&json!({"rules": rules.await.ok_or_else(stopping)?})))
+}
+
+fn summary(rule: &Rule, state: &Kept) -> Value {
+    let name = rule.name.to_string();
+    let known = state.rules.get(&name).cloned().unwrap_or_default();
+    let written = match rule.mode {
+        RuleMode::Live => "live",
+        RuleMode::Shadow => "shadow",
+        RuleMode::Paused => "paused",
+    };
+    let mode = match known.mode.as_deref().unwrap_or(written) {
+        "live" if state.meta.observe => "shadow",
+        mode => mode,
+    };
+    json!({
+        "name": name, "mode": mode, "written": written, "operator": known.mode, "fired": known.fired,
+        "suppressed": known.suppressed, "errors": known.errors, "last": known.last, "digest": rule.digest,
+        "file": rule.file, "labels": rule.labels,
+    })
+}
+
+/// `GET /api/v1/rules/{name}`
+pub(crate) async fn of_default(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Wrong> {
+    rule(app, Name::new(Name::DEFAULT, name)).await
+}
+
+/// `GET /api/v1/rules/{namespace}/{name}`
+pub(crate) async fn of(State(app): State<App>, Path((namespace, name)): Path<(String, String)>) -> Result<Response, Wrong> {
+    rule(app, Name::new(namespace, name)).await
+}
+
+async fn rule(app: App, name: Name) -> Result<Response, Wrong> {
+    let wanted = name.clone();
+    let found = app.read(move |pump| {
+        let (state, config) = (pump.engine().state(), pump.engine().config());
+        let rule = config.config.rules.get(&wanted)?;
+        let mut out = summary(rule, state);
+        let full = wanted.to_string();
+        let decisions = newest(state, |who| *who == full, 20);
+        if let Some(object) = out.as_object_mut() {
+            object.insert("document".into(), rule.canonical.clone());
+            object.insert("decisions".into(), decisions.into());
+        }
+        Some(out)
+    });
+    let found = found.await.ok_or_else(stopping)?;
+    found.map(|rule| ok(&rule)).ok_or_else(|| Wrong::not_found(format!("no rule `{name}` is in force")))
+}
+
+/// Which decisions.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    /// About this event: an id or a position.
+    event: Option<String>,
+    /// Of this rule, with its namespace.
+    rule: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /api/v1/decisions`
+pub(crate) async fn decisions(State(app): State<App>, Query(asked): Query<Asked>) -> Result<Response, Wrong> {
+    let Asked { event, rule, limit } = asked;
+    let limit = Page { limit }.limit();
+    let Some(event) = event else {
+        let rule = rule.map(|rule| Name::resolve(&rule, Name::DEFAULT).to_string());
+        let found = app.read(move |pump| {
+            newest(pump.engine().state(), |who| rule.as_ref().is_none_or(|rule| who == rule), limit)
+        });
+        return Ok(ok(&json!({"decisions": found.await.ok_or_else(stopping)?})));
+    };
+    let asked = event.clone();
+    let found = app.log(move |reader, _| {
+        let record = by_id(reader, &asked).into_iter().next()?;
+        Some((record.position, super::events::firings(reader, &record)))
+    });
+    let Some((position, firings)) = found.await.ok_or_else(stopping)? else {
+        return Err(Wrong::not_found(format!("no event has the id or position `{event}`")));
+    };
+    let decisions = app.read(move |pump| of_position(pump.engine().state(), position)).await.ok_or_else(stopping)?;
+    Ok(ok(&json!({"position": position, "decisions": decisions, "firings": firings})))
+}
+
+/// The decisions not to fire that were made at this position.
+pub(crate) fn of_position(state: &Kept, position: Position) -> Vec<Value> {
+    let from = (position, String::new());
+    let rows = state.decisions.from(from..).take_while(|((at, _), _)| *at == position);
+    rows.map(|((at, who), decision)| decided(*at, who, decision)).collect()
+}
+
+fn newest(state: &Kept, wanted: impl Fn(&String) -> bool, limit: usize) -> Vec<Value> {
+    let rows = state.decisions.newest().filter(|((_, who), _)| wanted(who)).take(limit);
+    rows.map(|((at, who), decision)| decided(*at, who, decision)).collect()
+}
+
+fn decided(position: Position, rule: &str, decision: &Decision) -> Value {
+    json!({"position": position, "rule": rule, "at": decision.at, "verdict": decision.verdict})
+}
+
+/// `GET /api/v1/sources`
+pub(crate) async fn sources(State(app): State<App>) -> Result<Response, Wrong> {
+    let rows = app.read(|pump| {
+        let (state, config) = (pump.engine().state(), pump.engine().config());
+        all_sources(state, config)
+    });
+    Ok(ok(&json!({"sources": rows.await.ok_or_else(stopping)?})))
+}
+
+fn all_sources(state: &Kept, config: &Compiled) -> Vec<Value> {
+    let configured = config.config.sources.iter().map(|(name, source)| {
+        let spec = ensue_lang::catalog::SOURCES.iter().find(|spec| spec.name == source.type_name);
+        let path = spec.and_then(|spec| spec.path).map(|_| match name.namespace.as_str() {
+            Name::DEFAULT => format!("/hooks/{}", name.name),
+            _ => format!("/hooks/{name}"),
+        });
+        let known = state.sources.get(&name.to_string());
+        json!({
+            "name": name.to_string(), "type": source.type_name, "path": path,
+            "recovers": spec.map(|spec| spec.recovers), "known": known.map(std::convert::AsRef::as_ref),
+        })
+    });
+    let mut out: Vec<Value> = configured.collect();
+    if let Some(known) = state.sources.get(&"events".to_owned()) {
+        out.push(json!({"name": "events", "type": "http", "path": "/events", "known": known.as_ref()}));
+    }
+    out
+}

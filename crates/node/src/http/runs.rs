@@ -1,0 +1,138 @@
+//! Runs, and what waits: effects, parked firings, freezes.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use ensue_event::{Key, Time};
+use ensue_run::run::Waits;
+use ensue_run::{Run, StepStatus};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::App;
+use super::answer::{Wrong, ok};
+use super::query::Page;
+
+fn stopping() -> Wrong {
+    Wrong::busy("it is stopping")
+}
+
+/// Which runs.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    /// `running`, `uncertain`, `succeeded`, `failed`, `cancelled`; several separated by commas.
+    status: Option<String>,
+    /// Of this rule, with its namespace.
+    rule: Option<String>,
+    /// Text within the id, rule, key, correlation or error.
+    q: Option<String>,
+    /// Only runs that started before this time.
+    before: Option<Time>,
+    limit: Option<usize>,
+}
+
+/// `GET /api/v1/runs`
+pub(crate) async fn list(State(app): State<App>, Query(asked): Query<Asked>) -> Result<Response, Wrong> {
+    let limit = Page { limit: asked.limit }.limit();
+    // Only references are taken while the fold waits; the text is made afterwards.
+    let runs = app.read(|pump| pump.engine().state().runs.iter().map(|(_, run)| Arc::clone(run)).collect::<Vec<_>>());
+    let mut runs = runs.await.ok_or_else(stopping)?;
+    let total = runs.len();
+    runs.retain(|run| wanted(run, &asked));
+    let found = runs.len();
+    runs.sort_by(|a, b| (b.started, b.id).cmp(&(a.started, a.id)));
+    let rows: Vec<Value> = runs.iter().take(limit).map(|run| summary(run)).collect();
+    let next = runs.get(limit.saturating_sub(1)).filter(|_| found > limit).map(|run| run.started);
+    Ok(ok(&json!({"runs": rows, "found": found, "kept": total, "next": next})))
+}
+
+fn wanted(run: &Run, asked: &Asked) -> bool {
+    let status = asked.status.as_deref().is_none_or(|wanted| wanted.split(',').any(|word| word.trim() == run.status.as_str()));
+    let rule = asked.rule.as_deref().is_none_or(|rule| run.rule == rule || run.rule.split_once('/').is_some_and(|(_, name)| name == rule));
+    let before = asked.before.is_none_or(|before| run.started < before);
+    let text = asked.q.as_deref().is_none_or(|text| {
+        let text = text.to_lowercase();
+        let error = run.failed.as_ref().map(|failed| failed.error.message.to_lowercase());
+        run.id.to_string().contains(&text)
+            || run.rule.to_lowercase().contains(&text)
+            || run.correlation.to_lowercase().contains(&text)
+            || run.key.as_ref().is_some_and(|key| key.to_lowercase().contains(&text))
+            || error.is_some_and(|error| error.contains(&text))
+    });
+    status && rule && before && text
+}
+
+fn summary(run: &Run) -> Value {
+    let step = run.steps.iter().find(|(_, step)| {
+        matches!(step.status, StepStatus::Running | StepStatus::Backoff | StepStatus::Uncertain)
+    });
+    json!({
+        "id": run.id, "rule": run.rule, "status": run.status, "key": run.key, "started": run.started,
+        "finished": run.finished, "step": step.map(|(path, _)| path), "correlation": run.correlation,
+        "failed": run.failed, "cancelled": run.cancelled, "generation": run.generation,
+    })
+}
+
+/// `GET /api/v1/runs/{id}`
+pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Wrong> {
+    let key: Key = id.parse().map_err(|why| Wrong::bad(format!("{why}")))?;
+    let found = app.read(move |pump| {
+        let state = pump.engine().state();
+        let run = Arc::clone(state.runs.get(&key)?);
+        let effects: Vec<_> =
+            state.outbox.iter().filter(|(_, row)| row.effect.run == key).map(|(_, row)| Arc::clone(row)).collect();
+        Some((run, effects))
+    });
+    let Some((run, effects)) = found.await.ok_or_else(stopping)? else {
+        return Err(Wrong::not_found(format!("run {id} is not kept; `ensue why {id}` shows what the log knows of it")));
+    };
+    let waits = run.waits_for().map(|waits| match waits {
+        Waits::Answer(effect) => json!({"answer": effect}),
+        Waits::Until(due) => json!({"until": due}),
+        Waits::Person(step) => json!({"person": step}),
+    });
+    let effects: Vec<&_> = effects.iter().map(std::convert::AsRef::as_ref).collect();
+    let mut out = serde_json::to_value(run.as_ref()).unwrap_or_default();
+    if let Some(object) = out.as_object_mut() {
+        object.insert("waitsFor".into(), json!(waits));
+        object.insert("outbox".into(), json!(effects));
+    }
+    Ok(ok(&out))
+}
+
+/// `GET /api/v1/outbox`
+pub(crate) async fn outbox(State(app): State<App>, Query(page): Query<Page>) -> Result<Response, Wrong> {
+    let limit = page.limit();
+    let rows = app.read(move |pump| {
+        let outbox = &pump.engine().state().outbox;
+        (outbox.len(), outbox.iter().take(limit).map(|(_, row)| Arc::clone(row)).collect::<Vec<_>>())
+    });
+    let (total, rows) = rows.await.ok_or_else(stopping)?;
+    let rows: Vec<&_> = rows.iter().map(std::convert::AsRef::as_ref).collect();
+    Ok(ok(&json!({"outbox": rows, "total": total})))
+}
+
+/// `GET /api/v1/parked`
+pub(crate) async fn parked(State(app): State<App>, Query(page): Query<Page>) -> Result<Response, Wrong> {
+    let limit = page.limit();
+    let rows = app.read(move |pump| {
+        let parked = &pump.engine().state().parked;
+        (parked.len(), parked.iter().take(limit).map(|(_, row)| Arc::clone(row)).collect::<Vec<_>>())
+    });
+    let (total, rows) = rows.await.ok_or_else(stopping)?;
+    let rows: Vec<&_> = rows.iter().map(std::convert::AsRef::as_ref).collect();
+    Ok(ok(&json!({"parked": rows, "total": total})))
+}
+
+/// `GET /api/v1/freezes`
+pub(crate) async fn freezes(State(app): State<App>) -> Result<Response, Wrong> {
+    let rows = app.read(|pump| {
+        let state = pump.engine().state();
+        let freezes: Vec<Value> =
+            state.freezes.iter().map(|(name, freeze)| json!({"name": name, "freeze": freeze.as_ref()})).collect();
+        let held = state.outbox.iter().filter(|(_, row)| row.held).count();
+        json!({"freezes": freezes, "held": held})
+    });
+    Ok(ok(&rows.await.ok_or_else(stopping)?))
+}

@@ -1,0 +1,66 @@
+//! `GET /api/v1/why/{id}`: the chain of causes.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use ensue_event::{Position, Record};
+use ensue_lab::History;
+use ensue_log::disk::RealDisk;
+use ensue_log::{Blobs, By, Entry, Reader};
+
+use super::App;
+use super::answer::{Wrong, ok};
+
+/// Records of one chain that are shown.
+const CHAIN: usize = 10_000;
+
+/// The log as `why` reads it.
+struct Past {
+    reader: Reader<RealDisk>,
+    blobs: Blobs<RealDisk>,
+}
+
+impl Past {
+    fn found(&self, by: By<'_>) -> Vec<Record> {
+        let mut records = self.reader.find_by(by, CHAIN).unwrap_or_default();
+        records.reverse();
+        for record in &mut records {
+            // What cannot be resolved is shown without its data.
+            let _ = self.blobs.resolve(record);
+        }
+        records
+    }
+}
+
+impl History for Past {
+    fn at(&self, position: Position) -> Option<Record> {
+        match self.reader.read(position, 1, 1).ok()?.into_iter().next()? {
+            Entry::Record(mut record) => {
+                let _ = self.blobs.resolve(&mut record);
+                Some(record)
+            }
+            Entry::Unreadable { .. } => None,
+        }
+    }
+
+    fn by_id(&self, id: &str) -> Vec<Record> {
+        self.found(By::Id(id))
+    }
+
+    fn by_correlation(&self, correlation: &str) -> Vec<Record> {
+        self.found(By::Correlation(correlation))
+    }
+}
+
+pub(crate) async fn why(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Wrong> {
+    let past = Past { reader: app.reader.clone(), blobs: app.blobs.clone() };
+    let fold = Arc::clone(&app.fold);
+    // The fold waits while the tree is made: decisions and rules must be those of one moment.
+    let tree = tokio::task::spawn_blocking(move || fold.read(|pump| ensue_lab::why::why(&id, &past, pump.engine())));
+    match tree.await {
+        Ok(Ok(tree)) => Ok(ok(&tree)),
+        Ok(Err(why)) => Err(Wrong::not_found(why.to_string())),
+        Err(why) => Err(Wrong::busy(why.to_string())),
+    }
+}

@@ -1,0 +1,226 @@
+//! A start, up to the moment at which the loop goes live: fold first, act afterwards.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use ensue_engine::FOLD;
+use ensue_event::ours::{ConfigApplied, NodeStarted, Ours};
+use ensue_event::{Digest, Key, Position};
+use ensue_log::disk::RealDisk;
+use ensue_log::{Blobs, By, Draft, FileLog, Log, Options as LogOptions, Reader};
+use ensue_pump::{Outgoing, Pump, Start, pump, start};
+use ensue_state::{Lock, Sqlite, State};
+
+use crate::clock::Clock;
+use crate::config::{self, Applied};
+use crate::error::Error;
+use crate::folder::{BeforeFold, one};
+use crate::options::{Configured, Options};
+
+/// The name of the state's file in the data folder.
+const STATE: &str = "state.db";
+/// How many quarantined records a start passes by at most; more than these are no longer single bad records.
+const ASIDE: usize = 100_000;
+/// Records read at once.
+const CHUNK: usize = 1_000;
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 8 << 20;
+
+/// Everything that a start has opened, folded to the end of the log, and ready to go live.
+pub(crate) struct Recovered {
+    pub(crate) lock: Lock,
+    pub(crate) log: FileLog<RealDisk>,
+    pub(crate) blobs: Blobs<RealDisk>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) pump: Pump<Sqlite>,
+}
+
+/// Opens the data folder, folds the log to its end, says what has happened, and applies the configuration.
+pub(crate) fn recover(options: &Options) -> Result<Recovered, Error> {
+    let data = &options.data;
+    std::fs::create_dir_all(data).map_err(Error::io("create", data))?;
+    let lock = Lock::take(data)?;
+    // A wrong configuration stops a start before anything is changed.
+    let wanted = config::wanted(&options.config)?;
+    let path = data.join(STATE);
+    let (store, known) = open_state(&path)?;
+    let disk = Arc::new(RealDisk);
+    let (log, recovery) = FileLog::open(Arc::clone(&disk), &data.join("log"), LogOptions::default(), known)?;
+    tell(&recovery);
+    let blobs = Blobs::open(disk, &data.join("blobs"))?;
+    let clock = Arc::new(Clock::after(log.last_at()));
+    let (pump, start) = open_pump(store, &path, &log.reader())?;
+    let mut recovery =
+        Recovery { log, blobs, clock, pump, before: options.before_fold.clone(), checkpointed: start.from };
+    recovery.to_the_end()?;
+    recovery.say(&start, wanted, options)?;
+    let Recovery { log, blobs, clock, pump, .. } = recovery;
+    Ok(Recovered { lock, log, blobs, clock, pump })
+}
+
+/// Opens the state; a broken one is set aside. Also the position after the last record that it holds.
+fn open_state(path: &Path) -> Result<(Sqlite, Option<Position>), Error> {
+    let tables = Pump::<Sqlite>::tables();
+    let opened = Sqlite::open(path, tables).and_then(|store| Ok((store.applied()?, store)));
+    match opened {
+        Ok((applied, store)) => Ok((store, applied.and_then(|applied| applied.position).map(Position::next))),
+        Err(why) if why.must_rebuild() => Ok((anew(path, &why.to_string())?, None)),
+        Err(why) => Err(why.into()),
+    }
+}
+
+/// Sets the state aside and opens a new one.
+fn anew(path: &Path, why: &str) -> Result<Sqlite, Error> {
+    let aside = ensue_state::sqlite::set_aside(path)?;
+    tracing::warn!(why, aside = %aside.display(), "the state is set aside and folded anew from the log");
+    Ok(Sqlite::open(path, Pump::<Sqlite>::tables())?)
+}
+
+fn tell(recovery: &ensue_log::Recovery) {
+    if let Some(cut) = &recovery.cut {
+        tracing::info!(file = %cut.path.display(), offset = cut.offset, bytes = cut.bytes, "a torn tail that nobody was told of was cut");
+    }
+    for damage in &recovery.damage {
+        tracing::error!(file = %damage.path.display(), offset = damage.offset, first = damage.first.0, until = damage.until.0, why = damage.why, "records of the log are damaged");
+    }
+    if !recovery.rebuilt.is_empty() {
+        tracing::info!(segments = recovery.rebuilt.len(), "indexes were made anew");
+    }
+    for (from, until) in &recovery.forgotten {
+        tracing::warn!(from = from.0, until = until.0, "ids of trimmed records are no longer known");
+    }
+    if recovery.copied {
+        tracing::warn!("a sync had failed: the last segment was copied before it was trusted");
+    }
+}
+
+fn open_pump(store: Sqlite, path: &Path, reader: &Reader<RealDisk>) -> Result<(Pump<Sqlite>, Start), Error> {
+    let aside: BTreeSet<Position> = reader
+        .find_by(By::Type("dev.ensue.record.quarantined"), ASIDE)?
+        .iter()
+        .filter_map(|record| match Ours::of(&record.event) {
+            Ok(Ours::RecordQuarantined(quarantined)) => Some(quarantined.position),
+            _ => None,
+        })
+        .collect();
+    let chain = |position: Position| -> Option<Digest> { reader.chain(position).ok() };
+    match start::open(store, reader.end(), &chain, aside.clone()) {
+        Ok(opened) => Ok(opened),
+        Err((store, why)) => {
+            drop(store);
+            let store = anew(path, &why.to_string())?;
+            start::open(store, reader.end(), &chain, aside).map_err(|(_, why)| Error::Fold(why.to_string()))
+        }
+    }
+}
+
+/// The loop before it is live: it folds and appends, and nothing leaves.
+struct Recovery {
+    log: FileLog<RealDisk>,
+    blobs: Blobs<RealDisk>,
+    clock: Arc<Clock>,
+    pump: Pump<Sqlite>,
+    before: Option<BeforeFold>,
+    checkpointed: Position,
+}
+
+impl Recovery {
+    /// Folds to the end of the log; what is set aside on the way is said, and folded too.
+    fn to_the_end(&mut self) -> Result<(), Error> {
+        loop {
+            while self.pump.wants() < self.log.end() {
+                let entries = self.log.read(self.pump.wants(), CHUNK, CHUNK_BYTES)?;
+                for entry in &entries {
+                    one(&mut self.pump, entry, &self.blobs, self.before.as_ref())
+                        .map_err(|why| Error::Fold(why.to_string()))?;
+                    if self.pump.checkpoint_due() {
+                        self.checkpoint()?;
+                    }
+                }
+            }
+            let out = self.pump.outgoing();
+            if out.is_empty() {
+                return Ok(());
+            }
+            self.append(out)?;
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<(), Error> {
+        let Some(position) = self.pump.engine().state().meta.folded else { return Ok(()) };
+        if position < self.checkpointed {
+            return Ok(());
+        }
+        let chain = self.log.chain(position)?;
+        if self.pump.checkpoint(chain)? {
+            self.checkpointed = position.next();
+            self.log.set_checkpoint(position, chain);
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, records: Vec<Outgoing>) -> Result<(), Error> {
+        let mut drafts = Vec::with_capacity(records.len() + 1);
+        let at = self.clock.now();
+        for step in self.clock.steps() {
+            let id = Key::of("clock", &[&self.log.end().bytes(), &step.wall.micros().to_be_bytes()]);
+            let out = pump::node(id.to_string(), &step.into());
+            drafts.push(Draft::new(out.origin, out.event));
+        }
+        for mut out in records {
+            self.blobs.put_large(&mut out.event)?;
+            drafts.push(Draft::new(out.origin, out.event));
+        }
+        self.log.append_urgent(at, &drafts)?;
+        Ok(())
+    }
+
+    /// Says that the node runs, by which configuration, and what it finds uncertain.
+    fn say(&mut self, start: &Start, wanted: Option<Applied>, options: &Options) -> Result<(), Error> {
+        let boot = boot();
+        let started = NodeStarted {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            fold: FOLD,
+            boot: boot.clone(),
+            stopped_at: self.log.last_at(),
+            clean: start.clean,
+        };
+        let id = Key::of("started", &[boot.as_bytes(), &self.log.end().bytes()]);
+        let mut out = vec![pump::node_started(started, id.to_string())];
+        out.extend(self.configuration(wanted, options));
+        self.append(out)?;
+        self.to_the_end()?;
+        let uncertain = self.pump.uncertain(self.clock.now(), options.limits.retry_horizon);
+        if !uncertain.is_empty() {
+            tracing::warn!(effects = uncertain.len(), "nobody can say whether these were done: their runs wait for a person or their policy");
+            self.append(uncertain)?;
+            self.to_the_end()?;
+        }
+        self.checkpoint()
+    }
+
+    /// The configuration to apply, if it is not the one in force.
+    fn configuration(&self, wanted: Option<Applied>, options: &Options) -> Option<Outgoing> {
+        let current = self.pump.engine().state().config.get(&"current".to_owned());
+        let wanted = match (wanted, &options.config) {
+            (Some(wanted), _) => wanted.record(options.observe),
+            (None, Configured::Kept) => {
+                let kept = current?.config.clone();
+                ConfigApplied { observe: options.observe, ..kept }
+            }
+            (None, _) => return None,
+        };
+        if current.is_some_and(|current| config::same(&current.config, &wanted)) {
+            return None;
+        }
+        Some(config::record(wanted, self.log.end()))
+    }
+}
+
+/// Names this boot of the machine; where the system does not say, each start counts as one.
+fn boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_else(|_| uuid::Uuid::now_v7().to_string())
+}
