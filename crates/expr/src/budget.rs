@@ -45,7 +45,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Steps of one evaluation: about a millisecond of work, far more than a condition needs.
+    /// Steps of one evaluation: a few milliseconds of work, far more than a condition needs.
     pub const STEPS: u64 = 100_000;
     /// Bytes of results: a result is kept in state and sent in records, which hold 1 MiB.
     pub const OUTPUT: u64 = 256 * 1024;

@@ -7,8 +7,6 @@ mod arithmetic;
 mod each;
 mod missing;
 
-use std::sync::Arc;
-
 use crate::ast::{Binary, Call, Entry, Expr, Item, Node, Root, Segment, Unary};
 use crate::budget::{Budget, Spent};
 use crate::error::{EvalError, Span};
@@ -201,7 +199,7 @@ impl<'a> Eval<'a> {
             other => other?,
         };
         let index_value = self.value(index)?;
-        let Some(key) = MapKey::of(&index_value) else {
+        let Some(key) = self.key(&index_value).map_err(|spent| Stop::Spent(spent, span))? else {
             return Err(type_error(
                 format!("{} is no index: it is {}", index_value.shown(), index_value.a_type()),
                 index.span,
@@ -210,6 +208,12 @@ impl<'a> Eval<'a> {
         let segment = self.segment(index, key);
         let segments = std::slice::from_ref(&segment);
         missing::walk(&value, segments).map_err(|lost| self.lost(lost, segments, span))
+    }
+
+    /// The value as a key, with what its search may cost.
+    fn key(&mut self, value: &Value) -> Result<Option<MapKey>, Spent> {
+        self.budget.step(weight(value) as u64 / 256)?;
+        Ok(MapKey::of(value))
     }
 
     fn segment(&self, index: &Expr, key: MapKey) -> Segment {
@@ -236,6 +240,7 @@ impl<'a> Eval<'a> {
     }
 
     fn binary(&mut self, operator: Binary, a: &Value, b: &Value) -> Result<Value, Fault> {
+        self.budget.step(weight(a).min(weight(b)) as u64 / 1024)?;
         let ordered = |test: fn(std::cmp::Ordering) -> bool| {
             if comparable(a, b) {
                 Ok(Value::Bool(compare(a, b).is_some_and(test)))
@@ -260,7 +265,7 @@ impl<'a> Eval<'a> {
                     }
                     Ok(Value::Bool(false))
                 }
-                Value::Map(map) => Ok(Value::Bool(MapKey::of(a).is_some_and(|key| map.contains_key(&key)))),
+                Value::Map(map) => Ok(Value::Bool(self.key(a)?.is_some_and(|key| map.contains_key(&key)))),
                 _ => Err(arithmetic::mismatch(operator, a, b)),
             },
             _ => arithmetic::apply(self.budget, operator, a, b),
@@ -313,6 +318,11 @@ impl<'a> Eval<'a> {
                     break;
                 }
             }
+        }
+        if result.is_ok() {
+            // Whatever a function does, it may read its texts.
+            let read: usize = self.args.iter().skip(base).map(weight).sum();
+            result = self.spend(read as u64 / 256, span).map(|()| Value::Null);
         }
         if result.is_ok() {
             let mut cx = Cx { budget: self.budget, patterns: &mut self.patterns, regex: call.regex.as_ref() };
@@ -385,6 +395,15 @@ fn unary(sign: Unary, value: &Value) -> Result<Value, Fault> {
     }
 }
 
+/// Bytes of a text: what comparing or reading it costs.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    }
+}
+
 /// Deep equality, counted.
 pub(crate) fn equal(budget: &mut Budget, a: &Value, b: &Value) -> Result<bool, Spent> {
     match (a, b) {
@@ -412,11 +431,10 @@ pub(crate) fn equal(budget: &mut Budget, a: &Value, b: &Value) -> Result<bool, S
             }
             Ok(true)
         }
-        (Value::String(a), Value::String(b)) if a.len() == b.len() => {
-            budget.step(a.len() as u64 / 1024)?;
-            Ok(Arc::ptr_eq(a, b) || a == b)
+        _ => {
+            budget.step(weight(a).min(weight(b)) as u64 / 1024)?;
+            Ok(a == b)
         }
-        _ => Ok(a == b),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `text.format(values)`: `%s %d %f %e %b %o %x %X %%`, a precision as in `%.3f`.
 
+use std::borrow::Cow;
+
 use super::{Cx, Fault};
 use crate::value::Value;
 
@@ -39,18 +41,22 @@ pub(super) fn format(cx: &mut Cx<'_>, args: &[Value]) -> Result<Value, Fault> {
             .ok_or_else(|| Fault::Value("the format ends with %; write %% for a percent sign".to_owned()))?;
         rest = chars.as_str();
         let value = values.next().ok_or_else(|| Fault::Value(format!("there is no value left for %{letter}")))?;
-        let before = out.len();
-        clause(letter, precision, value, &mut out)?;
-        cx.budget.make(out.len() - before)?;
+        clause(cx, letter, precision, value, &mut out)?;
     }
     out.push_str(rest);
     cx.text(out)
 }
 
-fn clause(letter: char, precision: Option<usize>, value: &Value, out: &mut String) -> Result<(), Fault> {
+fn clause(
+    cx: &mut Cx<'_>,
+    letter: char,
+    precision: Option<usize>,
+    value: &Value,
+    out: &mut String,
+) -> Result<(), Fault> {
     let wrong = || Fault::Type(format!("%{letter} takes no {}", value.type_name()));
     let text = match (letter, value) {
-        ('s', value) => return plain(value, out),
+        ('s', value) => return plain(cx, value, out),
         ('d', Value::Int(_) | Value::Uint(_) | Value::Double(_)) => value.scalar_text().unwrap_or_default(),
         ('f' | 'e', Value::Int(_) | Value::Uint(_) | Value::Double(_)) => {
             let number = value.as_f64().unwrap_or_default();
@@ -79,6 +85,7 @@ fn clause(letter: char, precision: Option<usize>, value: &Value, out: &mut Strin
             )));
         }
     };
+    cx.budget.make(text.len())?;
     out.push_str(&text);
     Ok(())
 }
@@ -105,34 +112,35 @@ fn scientific(number: f64, precision: usize) -> String {
     }
 }
 
-/// `%s`: texts bare, lists `[a, b]`, maps `{k: v}`.
-fn plain(value: &Value, out: &mut String) -> Result<(), Fault> {
-    match value {
+/// `%s`: texts bare, lists `[a, b]`, maps `{k: v}`. Each part is counted before it is written: a list may hold one text a
+/// thousand times.
+fn plain(cx: &mut Cx<'_>, value: &Value, out: &mut String) -> Result<(), Fault> {
+    cx.budget.step(1)?;
+    let text: Cow<'_, str> = match value {
         Value::List(items) => {
             out.push('[');
             for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push_str(", ");
-                }
-                plain(item, out)?;
+                out.push_str(if at > 0 { ", " } else { "" });
+                plain(cx, item, out)?;
             }
-            out.push(']');
+            "]".into()
         }
         Value::Map(map) => {
             out.push('{');
             for (at, (key, value)) in map.iter().enumerate() {
-                if at > 0 {
-                    out.push_str(", ");
-                }
-                out.push_str(&key.to_string());
+                out.push_str(if at > 0 { ", " } else { "" });
+                plain(cx, &key.to_value(), out)?;
                 out.push_str(": ");
-                plain(value, out)?;
+                plain(cx, value, out)?;
             }
-            out.push('}');
+            "}".into()
         }
         Value::Secret(name) => return Err(Fault::Secret(format!("the secret {name} cannot become text"))),
-        Value::Bytes(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
-        other => out.push_str(&other.scalar_text().unwrap_or_default()),
-    }
+        Value::String(text) => (&**text).into(),
+        Value::Bytes(bytes) => String::from_utf8_lossy(bytes),
+        other => other.scalar_text().unwrap_or_default().into(),
+    };
+    cx.budget.make(text.len())?;
+    out.push_str(&text);
     Ok(())
 }

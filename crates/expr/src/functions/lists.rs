@@ -74,7 +74,11 @@ fn sort(cx: &mut Cx<'_>, args: &[Value]) -> Result<Value, Fault> {
         }));
     }
     let count = items.len() as u64;
-    cx.budget.step(count * u64::from(count.max(2).ilog2()) / 4)?;
+    let rounds = u64::from(count.max(2).ilog2());
+    cx.budget.step(count * rounds / 4)?;
+    for item in items.iter().filter_map(Value::as_str) {
+        cx.budget.step(item.len() as u64 * rounds / 1024)?;
+    }
     cx.budget.make(items.len() * ITEM)?;
     let mut sorted = items.to_vec();
     // NaN has no order; behind everything it keeps the order total.
@@ -92,7 +96,10 @@ fn distinct(cx: &mut Cx<'_>, args: &[Value]) -> Result<Value, Fault> {
     for item in items.iter() {
         cx.budget.step(1)?;
         let new = match MapKey::of(item) {
-            Some(key) => keys.insert(key),
+            Some(key) => {
+                cx.read(key.as_str().map_or(0, str::len))?;
+                keys.insert(key)
+            }
             None => {
                 let mut known = false;
                 for other in &others {

@@ -92,9 +92,14 @@ const COMPILE: u64 = 2_000;
 pub(crate) const LITERAL: usize = 4 * 1024 * 1024;
 /// Bytes of a computed pattern, compiled with each evaluation: little, since fifty may be.
 const COMPUTED: usize = 256 * 1024;
+/// Bytes of a pattern's text.
+const PATTERN: usize = 8 * 1024;
 
 /// Compiles a pattern of `matches`. The engine takes time linear in the text whatever the pattern is.
 pub(crate) fn regex(pattern: &str, size: usize) -> Result<Arc<regex::Regex>, String> {
+    if pattern.len() > PATTERN {
+        return Err(format!("the pattern has {} bytes, more than {PATTERN}", pattern.len()));
+    }
     regex::RegexBuilder::new(pattern)
         .size_limit(size)
         .dfa_size_limit(size)

@@ -58,6 +58,9 @@ impl Value {
             Value::List(items) => format!("a list of {}", items.len()),
             Value::Map(map) => format!("a map of {}", map.len()),
             Value::Secret(name) => format!("the secret {name}"),
+            // Cut before it is quoted: a message must not cost what a body weighs.
+            Value::String(text) => Json::String(text.chars().take(SHORT).collect()).to_string(),
+            Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
             other => other.to_json_text(),
         };
         if text.chars().count() <= SHORT { text } else { text.chars().take(SHORT - 1).chain(['…']).collect() }

@@ -42,6 +42,17 @@ fn a_budget_ends_what_would_run_on() {
         "l.map(x, s + 'x').size()",
         "l.all(x, s.contains('z' + string(x)) || true)",
         "long.all(x, s.size() > 0)",
+        // Texts that are compared, searched for, converted: their length counts.
+        "l.all(x, huge <= huge)",
+        "l.all(x, huge == huge + '')",
+        "l.all(x, !(huge in {huge: 1}) || true)",
+        "l.all(x, {huge: x}[huge] == x)",
+        "l.exists(x, int(huge) == x)",
+        "l.exists(x, duration(huge) > duration('1s'))",
+        "l.exists(x, 'a'.matches(huge))",
+        "l.map(x, huge).sort().size()",
+        "l.map(x, huge).distinct().size()",
+        "'%s'.format([l.map(x, huge)]).size()",
         // Lists that grow.
         "lists.range(1000000000000).size()",
         "(long + long + long + long + long + long + long + long).size()",
