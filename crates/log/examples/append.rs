@@ -60,7 +60,8 @@ fn main() -> Result<(), Error> {
     println!("append: {:.2} us CPU and {:.2} us wall per event of 1 KiB", per(spent, count), per(wall, count));
 
     let begun = cpu();
-    let known = (0..count).step_by(97).filter(|n| log.find("/github/acme/shop", &format!("0190b2c3-{n:012x}")).is_some());
+    let known =
+        (0..count).step_by(97).filter(|n| log.find("/github/acme/shop", &format!("0190b2c3-{n:012x}")).is_some());
     let known = u64::try_from(known.count()).unwrap_or(0);
     println!("find, known ({known}): {:.2} us CPU", per(cpu().saturating_sub(begun), known));
     let begun = cpu();

@@ -3,8 +3,8 @@
 //! A blob is durable before the record that names it is appended, and never changes. `blobs/<first byte>/<digest>`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use ensue_event::{BlobRef, Data, Digest, Event, Record, Span, Time, event::MAX_RECORD};
@@ -20,11 +20,15 @@ pub struct Blobs<D: Disk> {
     disk: Arc<D>,
     folder: PathBuf,
     puts: Arc<AtomicU64>,
+    /// Held while a blob gets its name and while an old one is looked at and removed: one that is put again at that
+    /// moment stays.
+    naming: Arc<Mutex<()>>,
 }
 
 impl<D: Disk> Clone for Blobs<D> {
     fn clone(&self) -> Self {
-        Blobs { disk: Arc::clone(&self.disk), folder: self.folder.clone(), puts: Arc::clone(&self.puts) }
+        let (disk, puts, naming) = (Arc::clone(&self.disk), Arc::clone(&self.puts), Arc::clone(&self.naming));
+        Blobs { disk, folder: self.folder.clone(), puts, naming }
     }
 }
 
@@ -32,7 +36,8 @@ impl<D: Disk> Blobs<D> {
     /// The blobs in this folder, which is made if it is not there. What a stop left half-written is removed.
     pub fn open(disk: Arc<D>, folder: &Path) -> Result<Blobs<D>, Error> {
         disk.create_dir(folder).map_err(Error::io("create", folder))?;
-        let blobs = Blobs { disk, folder: folder.to_path_buf(), puts: Arc::default() };
+        disk::sync_parent(&*disk, folder).map_err(Error::io("sync the parent of", folder))?;
+        let blobs = Blobs { disk, folder: folder.to_path_buf(), puts: Arc::default(), naming: Arc::default() };
         for shelf in blobs.shelves()? {
             let folder = blobs.folder.join(shelf);
             for name in blobs.disk.list(&folder).map_err(Error::io("list", &folder))? {
@@ -83,9 +88,16 @@ impl<D: Disk> Blobs<D> {
         let file = disk.create(temporary).map_err(Error::io("create", temporary))?;
         disk::write_all(disk, &file, 0, bytes).map_err(Error::io("write", temporary))?;
         disk.sync_data(&file).map_err(Error::io("sync", temporary))?;
-        disk.rename(temporary, path).map_err(Error::io("rename", temporary))?;
+        {
+            let _naming = self.naming();
+            disk.rename(temporary, path).map_err(Error::io("rename", temporary))?;
+        }
         disk.sync_dir(shelf).map_err(Error::io("sync", shelf))?;
         disk.sync_dir(&self.folder).map_err(Error::io("sync", &self.folder))
+    }
+
+    fn naming(&self) -> MutexGuard<'_, ()> {
+        self.naming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bytes of a blob, verified against its digest.
@@ -140,6 +152,7 @@ impl<D: Disk> Blobs<D> {
         let mut removed = 0;
         for digest in self.list()? {
             let path = self.path(&digest);
+            let _naming = self.naming();
             let modified = match self.disk.modified(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 modified => modified.map_err(Error::io("look at", &path))?,

@@ -5,6 +5,7 @@
 //! folder returned; a rename is atomic.
 
 mod fault;
+mod media;
 mod real;
 
 use std::io;
@@ -12,7 +13,8 @@ use std::path::Path;
 
 use ensue_event::Time;
 
-pub use fault::{Fault, FaultDisk, Rng};
+pub use fault::{Fault, FaultDisk};
+pub use media::Rng;
 pub use real::RealDisk;
 
 /// The file calls that the log makes.
@@ -89,6 +91,15 @@ pub fn read_up_to<D: Disk>(disk: &D, file: &D::File, offset: u64, len: usize) ->
 pub fn read_whole<D: Disk>(disk: &D, file: &D::File) -> io::Result<Vec<u8>> {
     let len = usize::try_from(disk.len(file)?).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
     read_up_to(disk, file, 0, len)
+}
+
+/// Makes the name of a folder itself durable.
+pub(crate) fn sync_parent<D: Disk>(disk: &D, folder: &Path) -> io::Result<()> {
+    match folder.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => disk.sync_dir(Path::new(".")),
+        Some(parent) => disk.sync_dir(parent),
+        None => Ok(()),
+    }
 }
 
 /// Whether an error says that no space is left.

@@ -17,7 +17,7 @@
 //! - An index is an aid: it is made anew from its segment where it is missing or wrong.
 //!
 //! Map, in the order in which data meets it: `log` (the contract) → `format` (bytes) → `file` (the writer) →
-//! `reserve` → `segment`, `index`, `reader` → `scan`, `recover` (what is found when it is opened) → `purge`, `verify`,
+//! `reserve`, `retain` → `segment`, `index`, `reader` → `scan`, `recover` (what is found when it is opened) → `purge`, `verify`,
 //! `cat` → `blobs`; under all of them `disk`.
 
 mod log;
@@ -27,6 +27,7 @@ mod format;
 
 mod file;
 mod reserve;
+mod retain;
 
 mod index;
 mod reader;

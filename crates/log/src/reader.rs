@@ -207,13 +207,19 @@ impl<D: Disk> Reader<D> {
         let oldest = view.last_at.map_or(Time::MIN, |at| at - self.shared.options.dedupe_window);
         let mut ids = 0;
         for segment in view.segments.iter().rev() {
-            let summary = segment.summary();
+            let (summary, entry) = {
+                let index = segment.index();
+                (index.summary(), index.id(key))
+            };
             if ids > self.shared.options.dedupe_max || summary.last_at.is_some_and(|at| at < oldest) {
                 break;
             }
             ids += summary.ids;
             // An index that is wrong and cannot be made anew is one whose segment was trimmed: reported when opened.
-            let entry = segment.ask(&self.shared.disk, |index| index.id(key)).ok().flatten().flatten();
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(_) => segment.ask(&self.shared.disk, |index| index.id(key)).ok().flatten().flatten(),
+            };
             if let Some(entry) = entry {
                 let at = Time::from_secs(i64::from(entry.seconds) + 1);
                 return (at >= oldest).then_some(Found {

@@ -180,6 +180,7 @@ fn draw_salt() -> u64 {
 pub(crate) fn open<D: Disk>(disk: &Arc<D>, folder: &Path, state: Option<Position>) -> Result<Opened<D>, Error> {
     let mut recovery = Recovery::default();
     disk.create_dir(folder).map_err(Error::io("create", folder))?;
+    disk::sync_parent(&**disk, folder).map_err(Error::io("sync the parent of", folder))?;
     let names = disk.list(folder).map_err(Error::io("list", folder))?;
     for name in names.iter().filter(|name| name.ends_with(".tmp")) {
         let path = folder.join(name);

@@ -40,7 +40,7 @@ impl Verified {
 }
 
 impl<D: Disk> Reader<D> {
-    /// Reads every segment and checks every checksum, digest and link of the chain. Takes about a second a GiB.
+    /// Reads every segment and checks every checksum, digest and link of the chain. Takes seconds for each GiB.
     pub fn verify(&self) -> Result<Verified, Error> {
         let (segments, first, end) = {
             let view = self.shared.view();
