@@ -10,6 +10,9 @@ pub const MAX_RECORD: usize = 1 << 20;
 /// The longest attribute value that is accepted, in bytes. The specification asks for at least 4 KiB in all to pass.
 pub const MAX_ATTRIBUTE: usize = 8 << 10;
 
+/// How many extension attributes an event may have: far more than any has, few enough to keep in order as they come.
+pub const MAX_EXTENSIONS: usize = 256;
+
 /// An event: CloudEvents 1.0.2, immutable, as received. `(source, id)` names it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
@@ -104,6 +107,9 @@ pub enum Invalid {
     /// Another version of the specification.
     #[error("CloudEvents specversion `{0}` is not supported; 1.0 is")]
     Version(String),
+    /// More extension attributes than [`MAX_EXTENSIONS`].
+    #[error("a CloudEvent has more than {MAX_EXTENSIONS} extension attributes; put what it carries into its data")]
+    Extensions,
     /// A type under the prefix that only ensue itself writes.
     #[error("the type `{0}` begins with `dev.ensue.`, which only ensue itself writes; use a prefix of your own")]
     Reserved(String),
@@ -219,6 +225,9 @@ impl Event {
             && Time::parse(time).is_err()
         {
             return Err(wrong("time", "must be a time as RFC 3339 writes it", time));
+        }
+        if self.extensions.len() > MAX_EXTENSIONS {
+            return Err(Invalid::Extensions);
         }
         for (name, value) in &self.extensions {
             if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {

@@ -8,8 +8,9 @@ use bytes::Bytes;
 
 use super::binary::check_version;
 use super::{Error, data, is_json};
+use crate::event::MAX_EXTENSIONS;
 use crate::json::{self, Kind, Part, Scanner};
-use crate::{Attr, Data, Event};
+use crate::{Attr, Data, Event, Invalid};
 
 /// Base64 with or without its padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -23,28 +24,47 @@ pub(super) fn one(body: &Bytes, scanner: &mut Scanner) -> Result<Event, Error> {
     scanner
         .scan_object(body, |key, value, kind| draft.member(body, key, value, kind))
         .map_err(|why| Error::Json { place: "the body", why })?;
+    draft.check()?;
     draft.finish(body, scanner)
 }
 
 /// Reads a list of events; the first mistake is an error that names its event.
 pub(super) fn batch(body: &Bytes, scanner: &mut Scanner) -> Result<Vec<Event>, Error> {
     let mut done = Vec::new();
+    let mut count = 0;
+    // After a mistake nothing is kept: a body of a million `{}` must not become a million drafts.
+    let mut wrong: Option<(usize, Error)> = None;
     let mut draft = Draft::new();
-    let scanned = scanner.scan_batch(body, |part| match part {
-        Part::Member { key, value, kind } => draft.member(body, key, value, kind),
-        Part::Element { value, kind } => {
-            let mut draft = std::mem::replace(&mut draft, Draft::new());
-            if kind != Kind::Object {
-                draft.refuse(Error::Member { name: "event".into(), why: "must be a JSON object", offset: value.start });
+    let scanned = scanner.scan_batch(body, |part| {
+        match part {
+            Part::Element { .. } if wrong.is_some() => {}
+            Part::Member { key, value, kind } if wrong.is_none() => return draft.member(body, key, value, kind),
+            Part::Member { .. } => return,
+            Part::Element { value, kind } => {
+                let mut ended = std::mem::replace(&mut draft, Draft::new());
+                if kind != Kind::Object {
+                    ended.refuse(Error::Member {
+                        name: "event".into(),
+                        why: "must be a JSON object",
+                        offset: value.start,
+                    });
+                }
+                match ended.check() {
+                    Ok(()) => done.push(ended),
+                    Err(why) => wrong = Some((count, why)),
+                }
             }
-            done.push(draft);
         }
+        count += 1;
     });
     let in_batch = |index, why| Error::InBatch { index, why: Box::new(why) };
     if let Err(why) = scanned {
         let why = Error::Json { place: "the body", why };
-        // A body that is no list, or goes wrong after its list, is not about one event.
-        return Err(if body.trim_ascii_start().starts_with(b"[") { in_batch(done.len(), why) } else { why });
+        // A body that is no list is not about one event.
+        return Err(if body.trim_ascii_start().starts_with(b"[") { in_batch(count, why) } else { why });
+    }
+    if let Some((index, why)) = wrong {
+        return Err(in_batch(index, why));
     }
     let finish = |(index, draft): (usize, Draft)| draft.finish(body, scanner).map_err(|why| in_batch(index, why));
     done.into_iter().enumerate().map(finish).collect()
@@ -71,6 +91,9 @@ impl Draft {
 
     fn member(&mut self, body: &Bytes, key: &str, at: Range<usize>, kind: Kind) {
         let offset = at.start;
+        if self.event.extensions.len() > MAX_EXTENSIONS {
+            return self.refuse(Invalid::Extensions.into());
+        }
         let refuse = |why| Error::Member { name: key.chars().take(80).collect(), why, offset };
         match (key, kind) {
             ("data", kind) => self.data = Some((at, kind)),
@@ -114,13 +137,18 @@ impl Draft {
         }
     }
 
-    fn finish(self, body: &Bytes, scanner: &mut Scanner) -> Result<Event, Error> {
-        let Draft { mut event, version, data: json, base64, wrong } = self;
-        if let Some(wrong) = wrong {
+    /// Checks the attributes, once all members have come.
+    fn check(&mut self) -> Result<(), Error> {
+        if let Some(wrong) = self.wrong.take() {
             return Err(wrong);
         }
-        check_version(version.as_deref())?;
-        event.validate()?;
+        check_version(self.version.as_deref())?;
+        Ok(self.event.validate()?)
+    }
+
+    /// Makes the event whole, once its attributes are known to be right: its data takes another scan if it was base64.
+    fn finish(self, body: &Bytes, scanner: &mut Scanner) -> Result<Event, Error> {
+        let Draft { mut event, data: json, base64, .. } = self;
         event.data = match (json, base64) {
             (None, None) => Data::None,
             (Some((at, kind)), None) => member_data(body, at, kind, event.content_type.as_deref())?,

@@ -57,7 +57,7 @@ impl fmt::Display for What {
             What::Range => f.write_str("the number is too large"),
             What::Zeros => f.write_str("a number does not begin with a 0 before other digits"),
             What::Depth(limit) => write!(f, "more than {limit} arrays and objects stand in one another"),
-            What::Duplicate(key) => write!(f, "the key `{key}` stands in this object already"),
+            What::Duplicate(key) => write!(f, "the key `{}` stands in this object already", key.escape_debug()),
         }
     }
 }

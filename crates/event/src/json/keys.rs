@@ -11,6 +11,9 @@ use super::text;
 /// Up to how many keys are compared one by one.
 const FEW: usize = 20;
 
+/// For how many keys the buffers are kept from one text to the next.
+const KEEP: usize = 1 << 14;
+
 #[derive(Clone, Copy)]
 struct Key {
     hash: u64,
@@ -56,6 +59,12 @@ impl Keys {
     pub(super) fn clear(&mut self) {
         self.list.clear();
         self.escaped.clear();
+        // One huge text does not hold on to its memory.
+        self.list.shrink_to(KEEP);
+        self.escaped.shrink_to(KEEP);
+        if self.table.len() > KEEP {
+            self.table = Vec::new();
+        }
     }
 
     #[inline(always)]
