@@ -158,6 +158,11 @@ pub fn refuse_reserved(event: &Event) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// What a body is as data of this content type: for sources whose bodies are no CloudEvents too. JSON is checked.
+pub fn body(bytes: Bytes, content_type: Option<&str>, scanner: &mut Scanner) -> Result<Data, Error> {
+    if bytes.is_empty() { Ok(Data::None) } else { data(bytes, content_type, scanner, "the body") }
+}
+
 /// What bytes are as data of this content type.
 fn data(bytes: Bytes, content_type: Option<&str>, scanner: &mut Scanner, place: &'static str) -> Result<Data, Error> {
     match content_type {

@@ -9,6 +9,7 @@
 //! Invariants:
 //! - `id`, `source`, `type` and `time` are never made anew: what was received is what is kept.
 //! - An event's data stays raw bytes until somebody asks for a field.
+//! - What [`json`] has accepted is read by `serde_json` without an error, and means the same to every reader.
 //! - Ids of what we decide are hashes of what they were decided from ([`key`]): the same log gives the same ids.
 //! - A record of our own is known by its [`Origin`], never by its type: nobody outside can forge one.
 //!

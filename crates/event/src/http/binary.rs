@@ -1,8 +1,8 @@
 //! Binary mode: attributes in `ce-` headers, the data as the body (CloudEvents 1.0.2, HTTP binding, 3.1).
 
-use super::{Error, Message, data};
+use super::{Error, Message, body};
 use crate::json::Scanner;
-use crate::{Attr, Data, Event, Invalid};
+use crate::{Attr, Event, Invalid};
 
 /// Extension attributes that are integers wherever they are documented; a header cannot say so.
 const INTEGERS: [&str; 3] = ["ensuedepth", "sampledrate", "severitynumber"];
@@ -45,11 +45,7 @@ where
     check_version(version.as_deref())?;
     event.content_type = message.content_type.map(Box::from);
     event.validate()?;
-    event.data = if message.body.is_empty() {
-        Data::None
-    } else {
-        data(message.body, message.content_type, scanner, "the body")?
-    };
+    event.data = body(message.body, message.content_type, scanner)?;
     Ok(event)
 }
 
