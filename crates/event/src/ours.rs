@@ -1,8 +1,8 @@
 //! The records that ensue writes itself: one list, with their fields and versions.
 //!
 //! Each is a CloudEvent of type `dev.ensue.*`. Records of the *node* say what it saw or did; records of the *fold* say
-//! what was decided, and are written by the node in the order of decision ([`Origin::Emitted`]). They are facts: a later
-//! version of the rule engine never rewrites them. `docs/reference/records.md` is made from this file.
+//! what was decided, and are written by the node in the order of decision ([`crate::Origin::Emitted`]). They are facts:
+//! a later version of the rule engine never rewrites them. `docs/reference/records.md` is made from this file.
 
 mod reference;
 mod sample;
