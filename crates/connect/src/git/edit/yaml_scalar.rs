@@ -66,7 +66,8 @@ pub(super) fn is_plain(text: &str, flow: bool) -> bool {
     if flow && text.contains(':') {
         return false;
     }
-    !first.is_ascii_digit() && first != '.' || is_version(text)
+    let number = text.strip_prefix('.').unwrap_or(text).starts_with(|c: char| c.is_ascii_digit());
+    !number || is_version(text)
 }
 
 /// Begins with a digit and still is a text everywhere: two dots at least, and no exponent, colon or underscore.

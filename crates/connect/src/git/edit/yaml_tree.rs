@@ -111,14 +111,16 @@ fn push(stack: &mut Vec<Frame>, node: Node) -> Result<(), String> {
     Ok(())
 }
 
-/// A collection with its span, now that its end is known.
+/// A collection with its span, now that its end is known. The parser's own end of a block lies on a later line, and that
+/// of a flow collection behind the comment that follows it.
 fn closed(mut node: Node, end: &Range<usize>) -> Node {
     let inner = match &node.kind {
         Kind::Seq { items, flow: false } => items.first().map(start).zip(items.last().map(|item| item.span.end)),
         Kind::Map { entries, flow: false } => {
             entries.first().map(|(key, _)| key.span.start).zip(entries.last().map(last_byte))
         }
-        _ => Some((node.span.start, end.end)),
+        // The bracket.
+        _ => Some((node.span.start, end.start + 1)),
     };
     if let Some((start, end)) = inner {
         node.span = start..end.max(start);
