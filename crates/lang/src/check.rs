@@ -138,7 +138,15 @@ fn no_secrets(cx: &mut Cx<'_>, node: &Node, name: &str) {
             }
         }
         Kind::Seq(items) => items.iter().for_each(|item| no_secrets(cx, item, name)),
-        Kind::Map(entries) => entries.iter().for_each(|entry| no_secrets(cx, &entry.value, &entry.key)),
+        Kind::Map(entries) => {
+            if let [entry] = entries.as_slice()
+                && entry.key == "$secret"
+            {
+                let message = format!("`{name}` does not take a secret");
+                cx.report.push(Diagnostic::error("secret", entry.key_span, message));
+            }
+            entries.iter().for_each(|entry| no_secrets(cx, &entry.value, &entry.key));
+        }
     }
 }
 
@@ -170,7 +178,11 @@ pub(crate) fn object_with(
             let message = format!("`{}` is part of the language but not of this version", field.name);
             cx.report.push(Diagnostic::error("unsupported", entry.key_span, message));
         }
-        if field.secret {
+        // The names of a step's own values are known before it runs.
+        let named = texts == Texts::Literal && matches!(field.ty, Ty::Map(_)) && entry.value.text().is_some();
+        if named {
+            wrong(cx, &entry.value, &field.ty, field.name, None);
+        } else if field.secret {
             secret::only(cx, &entry.value, field);
         } else {
             value(cx, &entry.value, &field.ty, field.name, nested(field, texts));
@@ -225,7 +237,7 @@ fn missing(cx: &mut Cx<'_>, node: &Node, shape: &'static Shape, meant: &[&str]) 
         }
         [_] => {}
         [first, second, ..] => {
-            let message = format!("{} has one of `{}` and `{}`, not both", shape.what, first.key, second.key);
+            let message = format!("`{}` and `{}` exclude each other in {}", first.key, second.key, shape.what);
             let both = Diagnostic::error("exclusive", second.key_span, message).label(first.key_span, "first here");
             cx.report.push(both);
         }
@@ -283,7 +295,8 @@ pub(crate) fn form(ty: &Ty, text: &str) -> bool {
         },
         Ty::Time => ensue_event::Time::parse(text).is_ok(),
         Ty::Cron => cron(text),
-        Ty::Zone => jiff::tz::TimeZone::get(text).is_ok(),
+        // Never the machine's own database: it could differ from another's.
+        Ty::Zone => jiff::tz::TimeZoneDatabase::bundled().get(text).is_ok(),
         Ty::Cidr => cidr(text),
         Ty::Url => {
             let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));

@@ -204,7 +204,9 @@ pub(crate) fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     candidates
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(score, candidate)| *score >= 0.82 || strsim::damerau_levenshtein(word, candidate) == 1)
+        .filter(|(score, candidate)| {
+            *score >= 0.82 || (word.len() > 2 && strsim::damerau_levenshtein(word, candidate) == 1)
+        })
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }

@@ -72,7 +72,9 @@ fn value(name: &str, default: Option<&str>, lookup: &dyn Fn(&str) -> Option<Stri
         format!("the environment variable {name} is not set; set it, or write `${{{{ env.{name}.orValue(\"…\") }}}}`")
     })?;
     if value.contains(['\n', '\r', '"', '\'', '\\']) || value.contains("${{") {
-        return Err(format!("the value of {name} holds a line break, quote, backslash or `${{{{`, which would change the document"));
+        return Err(format!(
+            "the value of {name} holds a line break, quote, backslash or `${{{{`, which would change the document"
+        ));
     }
     Ok(value)
 }

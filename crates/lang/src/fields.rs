@@ -15,7 +15,7 @@ const PART_KEY: Field =
     Field::new("key", Ty::Key, "For what each; the rule's correlation key if left out, `none` for the whole rule.");
 
 pub(crate) static METADATA: Shape = Shape {
-    what: "the metadata of a document",
+    what: "`metadata`",
     fields: &[
         Field::new("name", Ty::Text, "The name, unique for its kind within the namespace.").required(),
         Field::new("namespace", Ty::Name, "The namespace; `default` if left out."),
@@ -76,7 +76,7 @@ pub(crate) static RULE: Shape = Shape {
 const LET: Ty = Ty::Either(&[Ty::Map(&Ty::Expr), Ty::List(&Ty::Map(&Ty::Expr))]);
 
 pub(crate) static WHEN: Shape = Shape {
-    what: "what must happen",
+    what: "`when`",
     fields: &[
         Field::new("event", Ty::Pattern, "One event that looks like this."),
         Field::new("any", Ty::List(&Ty::Object(&ITEM)), "One of several."),
@@ -115,7 +115,7 @@ const PATTERN_OUTSIDE: [(&str, &str); 8] = [
 ];
 
 pub(crate) static ITEM: Shape = Shape {
-    what: "an event that is waited for",
+    what: "an item of `when`",
     fields: &[
         Field::new("name", Ty::Ident, "Its name in `events.<name>`."),
         Field::new("event", Ty::Pattern, "What it looks like.").required(),
@@ -127,7 +127,7 @@ pub(crate) static ITEM: Shape = Shape {
 };
 
 static COUNT_OF: Shape = Shape {
-    what: "a count",
+    what: "`count`",
     fields: &[
         Field::new("of", Ty::Object(&ITEM), "Of what.").required(),
         Field::new("atLeast", COUNT, "How many.").required(),
@@ -138,7 +138,7 @@ static COUNT_OF: Shape = Shape {
 };
 
 static ABSENCE: Shape = Shape {
-    what: "an absence",
+    what: "`absence`",
     fields: &[
         Field::new("after", Ty::Object(&ITEM), "After what; from the rule's start if left out."),
         Field::new("of", Ty::Object(&ITEM), "Of what.").required(),
@@ -151,14 +151,14 @@ static ABSENCE: Shape = Shape {
 };
 
 static DEDUPE: Shape = Shape {
-    what: "what is the same, and how long",
+    what: "`dedupe`",
     fields: &[PART_KEY, Field::new("window", Ty::Duration, "How long.").required()],
     one_of: &[],
     habits: &[("within", "window"), ("per", "window")],
 };
 
 static DEBOUNCE: Shape = Shape {
-    what: "how long it must be quiet",
+    what: "`debounce`",
     fields: &[
         PART_KEY,
         Field::new("quiet", Ty::Duration, "How long it must be quiet.").required(),
@@ -169,7 +169,7 @@ static DEBOUNCE: Shape = Shape {
 };
 
 static BATCH: Shape = Shape {
-    what: "how many together, and how long they are waited for",
+    what: "`batch`",
     fields: &[
         PART_KEY,
         Field::new("size", COUNT, "At most so many."),
@@ -180,7 +180,7 @@ static BATCH: Shape = Shape {
 };
 
 static THROTTLE: Shape = Shape {
-    what: "how many firings in which time",
+    what: "`throttle`",
     fields: &[
         PART_KEY,
         Field::new("limit", COUNT, "How many.").required(),
@@ -192,7 +192,7 @@ static THROTTLE: Shape = Shape {
 };
 
 static CONCURRENCY: Shape = Shape {
-    what: "how many runs at once",
+    what: "`concurrency`",
     fields: &[
         PART_KEY,
         Field::new("limit", COUNT, "How many.").required(),
@@ -207,7 +207,7 @@ static CONCURRENCY: Shape = Shape {
 };
 
 static ORDER: Shape = Shape {
-    what: "an order of events",
+    what: "`order`",
     fields: &[
         Field::new("key", Ty::Key, "The events of what.").required(),
         Field::new("by", Ty::Expr, "By what: `sequence`, or an expression.").required(),
@@ -224,7 +224,7 @@ static ORDER: Shape = Shape {
 };
 
 static STORM: Shape = Shape {
-    what: "the rates past which firings are parked",
+    what: "`storm`",
     fields: &[
         Field::new("perKey", COUNT, "Firings a minute of one key; 60 if left out."),
         Field::new("perRule", COUNT, "Firings a minute of the rule; 1,000 if left out."),
@@ -234,7 +234,7 @@ static STORM: Shape = Shape {
 };
 
 static BACKFILL: Shape = Shape {
-    what: "how the past is treated",
+    what: "`backfill`",
     fields: &[
         Field::new("act", Ty::Bool, "Whether past events are acted on.").required(),
         Field::new("maxAge", Ty::Duration, "Older events are passed over."),
@@ -301,7 +301,7 @@ pub(crate) static STEP: Shape = Shape {
 };
 
 static EMIT: Shape = Shape {
-    what: "an event",
+    what: "`emit`",
     fields: &[
         Field::new("type", Ty::Template, "Its type.").required(),
         Field::new("source", Ty::Template, "Its source; `/ensue/<namespace>/<rule>` if left out."),
@@ -314,7 +314,7 @@ static EMIT: Shape = Shape {
 };
 
 static CASE: Shape = Shape {
-    what: "a case",
+    what: "a case of `switch`",
     fields: &[
         Field::new("if", Ty::Expr, "When; the rest if left out."),
         Field::new("steps", steps!(), "What is done.").required(),
@@ -324,7 +324,7 @@ static CASE: Shape = Shape {
 };
 
 static WAIT: Shape = Shape {
-    what: "a wait",
+    what: "`wait`",
     fields: &[
         Field::new("for", Ty::Object(&WAIT_FOR), "The event."),
         Field::new("until", Ty::Template, "A time."),
@@ -337,7 +337,7 @@ static WAIT: Shape = Shape {
 };
 
 static WAIT_FOR: Shape = Shape {
-    what: "an event that is waited for",
+    what: "`wait.for`",
     fields: &[
         Field::new("event", Ty::Pattern, "What it looks like.").required(),
         Field::new("if", Ty::Expr, "Tested before the event is taken."),
@@ -348,7 +348,7 @@ static WAIT_FOR: Shape = Shape {
 };
 
 static APPROVE: Shape = Shape {
-    what: "a question to a person",
+    what: "`approve`",
     fields: &[
         Field::new("from", Ty::List(&Ty::Text), "The roles that may approve.").required(),
         Field::new("min", COUNT, "How many must; 1 if left out."),
@@ -362,7 +362,7 @@ static APPROVE: Shape = Shape {
 };
 
 static PARALLEL: Shape = Shape {
-    what: "several things at once",
+    what: "`parallel`",
     fields: &[
         Field::new("branches", Ty::Either(&[Ty::Map(&steps!()), Ty::List(&steps!())]), "What is done.").required(),
         Field::new("join", Ty::Choice(&["all", "any", "quorum"]), "When it is over; all if left out."),
@@ -373,7 +373,7 @@ static PARALLEL: Shape = Shape {
 };
 
 static FOREACH: Shape = Shape {
-    what: "the same for many",
+    what: "`foreach`",
     fields: &[
         Field::new("items", Ty::Template, "A list; in the steps, `item` and `index`."),
         Field::new("matrix", Ty::Map(&Ty::Any), "Lists; every combination is one `item`."),
@@ -385,7 +385,7 @@ static FOREACH: Shape = Shape {
 };
 
 static RETRY: Shape = Shape {
-    what: "when to try again",
+    what: "`retry`",
     fields: &[
         Field::new("max", Ty::Int(0, 1_000), "How often after the first try.").required(),
         Field::new(
@@ -412,7 +412,7 @@ static RETRY: Shape = Shape {
 };
 
 static CATCH: Shape = Shape {
-    what: "what is done about errors",
+    what: "an arm of `catch`",
     fields: &[
         Field::new("errors", Ty::List(&Ty::Text), "Their names; all if left out."),
         Field::new("steps", steps!(), "What is done.").required(),
@@ -422,7 +422,7 @@ static CATCH: Shape = Shape {
 };
 
 static CACHE: Shape = Shape {
-    what: "how outputs are kept",
+    what: "`cache`",
     fields: &[Field::new("key", Ty::Key, "For what.").required(), Field::new("keep", Ty::Duration, "How long.")],
     one_of: &[],
     habits: &[("ttl", "keep")],
@@ -483,7 +483,7 @@ pub(crate) static CONNECTION: Shape = Shape {
 };
 
 static LIMITS: Shape = Shape {
-    what: "limits",
+    what: "`limits`",
     fields: &[
         Field::new("perMinute", COUNT, "Actions a minute."),
         Field::new("concurrent", COUNT, "Actions at once."),
@@ -505,7 +505,7 @@ pub(crate) static SOURCE: Shape = Shape {
 };
 
 static BODY: Shape = Shape {
-    what: "how long the same body is the same event",
+    what: "`dedupe`",
     fields: &[Field::new("body", Ty::Duration, "How long.").required()],
     one_of: &[],
     habits: &[],
@@ -524,7 +524,7 @@ pub(crate) static SCENARIO: Shape = Shape {
 };
 
 static GIVEN: Shape = Shape {
-    what: "something that happens",
+    what: "an item of `given`",
     fields: &[
         Field::new("at", Ty::Duration, "When, from the start; 0s if left out."),
         Field::new("event", Ty::Either(&[Ty::Map(&Ty::Any), Ty::Text]), "An event, or a file beside the scenario.")
@@ -559,7 +559,7 @@ static FAILS: Shape = Shape {
 };
 
 static EXPECT: Shape = Shape {
-    what: "something that must come of it",
+    what: "an item of `expect`",
     fields: &[
         Field::new("rule", Ty::Ref, "A rule fires."),
         Field::new("fires", Ty::Int(0, 1_000_000_000), "With `rule`: how often; at least once if left out."),

@@ -13,13 +13,15 @@
 //! - A field is described once, in [`shape`] tables: reading, messages and the JSON Schema come from them.
 //! - Secrets are names here, never contents.
 //!
-//! Map, in the order in which a text meets it: [`span`] (files and places) → [`tree`] (YAML with places) → `check`
+//! Map, in the order in which a text meets it: [`env`] (the environment is filled in) → [`span`] (files and places) → [`tree`] (YAML with places) → `check`
 //! (against the tables in `fields` and [`catalog`]) → `read` (into [`model`], expressions compiled, their names checked
 //! by `scope`) → `refs` (what documents say of each other) → [`Config`]. Beside it: [`diagnostic`], [`schema`],
 //! `support` (what this version does not do yet).
 
 /// The version of the language that documents name.
 pub const API_VERSION: &str = "ensue.dev/v1";
+
+pub mod env;
 
 pub mod span;
 

@@ -1,6 +1,6 @@
 //! All files at once: documents, what they say of each other, and every mistake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -70,15 +70,12 @@ pub fn load_with(files: &[SourceFile], checks: &Checks<'_>) -> Loaded {
                 pinned: false,
                 file: &file.path,
                 namespace: String::new(),
+                head: None,
                 refs: Vec::new(),
             };
             let read = document(&mut cx, &root);
             all_refs.append(&mut cx.refs);
-            let Some(any) = read else { continue };
-            let (kind, name) = any.key();
-            if name.name.is_empty() {
-                continue;
-            }
+            let Some((kind, name)) = cx.head.take() else { continue };
             let at = root.get("metadata").and_then(|node| node.get("name")).map_or(root.span, |node| node.span);
             if let Some(first) = places.get(&(kind, name.clone())) {
                 let other = files.get(usize::try_from(first.file.0).unwrap_or(usize::MAX));
@@ -89,10 +86,13 @@ pub fn load_with(files: &[SourceFile], checks: &Checks<'_>) -> Loaded {
                 continue;
             }
             places.insert((kind, name), at);
-            any.insert(&mut config);
+            if let Some(any) = read {
+                any.insert(&mut config);
+            }
         }
     }
-    refs::check(&all_refs, &config, &mut report);
+    let known: BTreeSet<(Kind, Name)> = places.into_keys().collect();
+    refs::check(&all_refs, &config, &known, &mut report);
     Loaded { config, diagnostics: report.finish(files) }
 }
 
@@ -142,6 +142,7 @@ fn one(kind: Kind, canonical: &Value) -> Result<Any, NotCanonical> {
         pinned: true,
         file: "",
         namespace: String::new(),
+        head: None,
         refs: Vec::new(),
     };
     let read = if tree::too_deep(canonical) { None } else { document(&mut cx, &root) };

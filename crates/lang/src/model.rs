@@ -10,7 +10,6 @@ mod step;
 mod table;
 mod workflow;
 
-pub(crate) use config::find as config_find;
 pub use config::{Config, Found};
 pub use connection::{Connection, ConnectionSpec, Limits, Source, SourceSpec};
 pub use name::Name;

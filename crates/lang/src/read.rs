@@ -42,6 +42,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) file: &'a str,
     /// The namespace of the document.
     pub(crate) namespace: String,
+    /// Its kind and name, known even if its body cannot be read.
+    pub(crate) head: Option<(crate::Kind, crate::Name)>,
     /// What the document says of others.
     pub(crate) refs: Vec<Ref>,
 }

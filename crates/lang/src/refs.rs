@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::ActionSpec;
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
-use crate::model::{Config, Input, Name, config_find};
+use crate::model::{Config, Input, Kind, Name};
 use crate::span::Span;
 use crate::tree::Node;
 
@@ -65,31 +65,25 @@ impl Ref {
     }
 }
 
+/// Every document that was met, readable or not.
+type Known = BTreeSet<(Kind, Name)>;
+
 /// Checks all of them.
-pub(crate) fn check(refs: &[Ref], config: &Config, report: &mut Report) {
+pub(crate) fn check(refs: &[Ref], config: &Config, known: &Known, report: &mut Report) {
     let mut calls: BTreeMap<Name, Vec<(Name, Span)>> = BTreeMap::new();
     for found in refs {
         let diagnostic = match &found.to {
-            To::Connection { written, action } => connection(found, written.as_deref(), action, config),
-            To::SourceConnection(written) => match config.connection(written, &found.namespace) {
-                Some(_) => None,
-                None => Some(absent(found, "connection", written, config.connections.keys())),
-            },
+            To::Connection { written, action } => connection(found, written.as_deref(), action, config, known),
+            To::SourceConnection(written) => absent(found, Kind::Connection, written, known, |_| true),
             To::ExecSecret { name, connection } => exec_secret(found, name, connection.as_deref(), config),
             To::Workflow { written, from, given } => {
                 if let (Some(from), Some((to, _))) = (from, config.workflow(written, &found.namespace)) {
                     calls.entry(from.clone()).or_default().push((to.clone(), found.at));
                 }
-                workflow(found, written, given, config, report)
+                workflow(found, written, given, config, known, report)
             }
-            To::Table(written) => match config_find(&config.tables, written, &found.namespace) {
-                Some(_) => None,
-                None => Some(absent(found, "table", written, config.tables.keys())),
-            },
-            To::Rule(written) => match config.rules.get(&Name::resolve(written, &found.namespace)) {
-                Some(_) => None,
-                None => Some(absent(found, "rule", written, config.rules.keys())),
-            },
+            To::Table(written) => absent(found, Kind::Table, written, known, |_| true),
+            To::Rule(written) => absent(found, Kind::Rule, written, known, |_| true),
         };
         if let Some(diagnostic) = diagnostic {
             report.push(diagnostic);
@@ -98,15 +92,29 @@ pub(crate) fn check(refs: &[Ref], config: &Config, report: &mut Report) {
     loops(&calls, report);
 }
 
-fn absent<'n>(found: &Ref, what: &str, written: &str, all: impl Iterator<Item = &'n Name>) -> Diagnostic {
+/// Says that there is no such document, unless there is one. Connections and tables are found in `default` too.
+fn absent(found: &Ref, kind: Kind, written: &str, known: &Known, fits: impl Fn(&Name) -> bool) -> Option<Diagnostic> {
+    let shared = matches!(kind, Kind::Connection | Kind::Table);
+    let there = |namespace: &str| known.contains(&(kind, Name::resolve(written, namespace)));
+    if there(&found.namespace) || (shared && there(Name::DEFAULT)) {
+        return None;
+    }
+    let here = |name: &Name| name.namespace == found.namespace || (shared && name.namespace == Name::DEFAULT);
+    let names = known.iter().filter(|(of, name)| *of == kind && fits(name));
     let names: Vec<String> =
-        all.map(|name| if name.namespace == found.namespace { name.name.clone() } else { name.to_string() }).collect();
+        names.map(|(_, name)| if here(name) { name.name.clone() } else { name.to_string() }).collect();
     let help = did_you_mean(written, names.iter().map(String::as_str));
-    let message = format!("there is no {what} `{written}` in this configuration");
-    Diagnostic::error("unknown-reference", found.at, message).maybe_help(help)
+    let message = format!("there is no {} `{written}` in this configuration", kind.as_str().to_lowercase());
+    Some(Diagnostic::error("unknown-reference", found.at, message).maybe_help(help))
 }
 
-fn connection(found: &Ref, written: Option<&str>, action: &ActionSpec, config: &Config) -> Option<Diagnostic> {
+fn connection(
+    found: &Ref,
+    written: Option<&str>,
+    action: &ActionSpec,
+    config: &Config,
+    known: &Known,
+) -> Option<Diagnostic> {
     let fitting = || {
         let fits = config.connections.iter().filter(|(_, connection)| connection.type_name == action.connection);
         fits.map(|(name, _)| name)
@@ -120,7 +128,11 @@ fn connection(found: &Ref, written: Option<&str>, action: &ActionSpec, config: &
         return Some(Diagnostic::error("missing-field", found.at, message).help(help));
     };
     let Some((name, connection)) = config.connection(written, &found.namespace) else {
-        return Some(absent(found, "connection", written, fitting()));
+        // One that is there and cannot be read may well be of this type.
+        let fits = |name: &Name| {
+            config.connections.get(name).is_none_or(|connection| connection.type_name == action.connection)
+        };
+        return absent(found, Kind::Connection, written, known, fits);
     };
     (connection.type_name != action.connection).then(|| {
         let message = format!(
@@ -149,10 +161,11 @@ fn workflow(
     written: &str,
     given: &[(String, Span, Node)],
     config: &Config,
+    known: &Known,
     report: &mut Report,
 ) -> Option<Diagnostic> {
     let Some((name, workflow)) = config.workflow(written, &found.namespace) else {
-        return Some(absent(found, "workflow", written, config.workflows.keys()));
+        return absent(found, Kind::Workflow, written, known, |_| true);
     };
     for (input, at, value) in given {
         let Some(Input { ty, .. }) = workflow.inputs.get(input) else {

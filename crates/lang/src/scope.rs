@@ -114,6 +114,11 @@ impl Scope {
                 format!("`inputs` are those of a workflow; there are none in {place}"),
                 Some("name the value in `let`".to_owned()),
             ),
+            "key" => (
+                "name",
+                "`key` is there only where `when` has a `key`".to_owned(),
+                Some("name the value in `let`".to_owned()),
+            ),
             "error" => ("name", "`error` is there only in `catch`, `onFailure` and `finally`".to_owned(), None),
             known if ROOTS.contains(&known) => ("name", format!("`{known}` is not there in {place}"), None),
             unknown => (

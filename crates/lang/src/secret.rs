@@ -27,7 +27,7 @@ pub(crate) fn only(cx: &mut Cx<'_>, node: &Node, field: &Field) {
         items.iter().for_each(|item| only(cx, item, field));
         return;
     }
-    if !node.text().is_some_and(|text| name(text).is_some()) {
+    if node.text().and_then(name).is_none() {
         let at = cx.mark(node);
         let message = format!("`{}` takes a secret and nothing else", field.name);
         let help = "write \"${{ secrets.NAME }}\"; the content comes from the environment, a file or a mounted folder";

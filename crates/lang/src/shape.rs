@@ -140,7 +140,11 @@ impl Ty {
             Ty::List(Ty::Object(shape)) => format!("a list, each item {}", shape.what),
             Ty::List(of) => format!("a list, each item {}", of.expected()),
             Ty::Map(_) => "a map".into(),
-            Ty::Object(shape) => format!("a map: {}", shape.what),
+            Ty::Object(shape) => {
+                let names: Vec<&str> = shape.fields.iter().take(8).map(|field| field.name).collect();
+                let more = if shape.fields.len() > names.len() { ", …" } else { "" };
+                format!("a map with {}{more}", names.join(", "))
+            }
             Ty::Either(list) => list.iter().map(Ty::expected).collect::<Vec<_>>().join(", or "),
         }
     }

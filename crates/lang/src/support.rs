@@ -3,8 +3,11 @@
 /// Shape and field. An entry goes when the engine learns it.
 const UNSUPPORTED: &[(&str, &[&str])] = &[
     (
-        "what must happen",
-        &["any", "all", "sequence", "count", "absence", "within", "unless", "repeat", "time", "lateness", "maxKeys"],
+        "`when`",
+        &[
+            "any", "all", "sequence", "count", "absence", "name", "key", "within", "unless", "repeat", "time",
+            "lateness", "maxKeys",
+        ],
     ),
     (
         "a rule",

@@ -39,7 +39,8 @@ pub static SOURCES: &[SourceSpec] = &[
         config: Shape {
             what: "the settings of a webhook source",
             fields: &[
-                Field::new("secret", Ty::Text, "The key of the HMAC.").required().secret(),
+                Field::new("secret", Ty::Text, "The key of the HMAC.").secret(),
+                Field::new("secrets", Ty::List(&Ty::Text), "Several keys, while one replaces the other.").secret(),
                 Field::new("header", Ty::Text, "The header with the signature.").required(),
                 Field::new("algorithm", Ty::Choice(&["sha256", "sha1", "sha512"]), "The hash; sha256 if left out."),
                 Field::new(
@@ -52,7 +53,7 @@ pub static SOURCES: &[SourceSpec] = &[
                 Field::new("subject", Ty::Template, "The subject of the events; sees `event.data` and `headers`."),
                 Field::new("id", Ty::Expr, "The id of the events; the same as `id` beside `webhook`."),
             ],
-            one_of: &[],
+            one_of: &["secret", "secrets"],
             habits: &[("signatureHeader", "header"), ("algo", "algorithm"), ("eventType", "type")],
         },
         recovers: Recovers::None,
@@ -84,7 +85,7 @@ pub static SOURCES: &[SourceSpec] = &[
                     Ty::Choice(&["skip", "once", "all"]),
                     "What becomes of times that passed while ensue was down; once if left out.",
                 ),
-                Field::new("type", Ty::Text, "The type of the events; `dev.ensue.schedule` if left out."),
+                Field::new("type", Ty::Text, "The type of the events; `schedule.NAME` if left out."),
                 Field::new("data", Ty::Any, "The data of the events."),
             ],
             one_of: &["cron", "every"],

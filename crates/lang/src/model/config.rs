@@ -78,7 +78,7 @@ impl Config {
 }
 
 /// A name in its own namespace, else in `default`; with a namespace, only there.
-pub(crate) fn find<'a, T>(all: &'a BTreeMap<Name, Arc<T>>, written: &str, namespace: &str) -> Found<'a, T> {
+fn find<'a, T>(all: &'a BTreeMap<Name, Arc<T>>, written: &str, namespace: &str) -> Found<'a, T> {
     let own = all.get_key_value(&Name::resolve(written, namespace));
     own.or_else(|| all.get_key_value(&Name::resolve(written, Name::DEFAULT)))
 }

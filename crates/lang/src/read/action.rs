@@ -11,6 +11,7 @@ use crate::read::steps::Body;
 use crate::read::text;
 use crate::refs::Ref;
 use crate::secret;
+use crate::shape::Ty;
 use crate::tree::{Entry, Kind, Node};
 
 impl Body<'_, '_> {
@@ -22,9 +23,12 @@ impl Body<'_, '_> {
         if !self.cx.pinned {
             match catalog::action(&action) {
                 Some(spec) => {
-                    check::object(self.cx, with, &spec.with, "with", Texts::Templates);
+                    // Anything but a map was reported as such.
+                    if step.get("with").is_none_or(|with| matches!(with.kind, Kind::Map(_))) {
+                        check::object(self.cx, with, &spec.with, "with", Texts::Templates);
+                    }
                     let connection = step.get("connection");
-                    let written = connection.and_then(Node::text);
+                    let written = connection.and_then(Node::text).filter(|text| check::form(&Ty::Ref, text));
                     // What is written there in another form was reported as such.
                     if connection.is_none() || written.is_some() {
                         let at = connection.map_or(uses.span, |node| node.span);

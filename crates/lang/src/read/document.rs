@@ -46,8 +46,8 @@ pub(crate) fn document(cx: &mut Cx<'_>, root: &Node) -> Option<Any> {
         let (code, message, help) = if LATER.contains(&word) {
             ("unsupported", format!("`{word}` is part of the language but not of this version"), None)
         } else {
-            let help = did_you_mean(word, Kind::ALL.map(Kind::as_str));
-            ("document", format!("there is no kind {}", kind_node.describe()), help)
+            let known = Kind::ALL.into_iter().map(Kind::as_str).chain(LATER);
+            ("document", format!("there is no kind `{}`", tree::short(word)), did_you_mean(word, known))
         };
         cx.report.push(Diagnostic::error(code, kind_node.span, message).maybe_help(help));
         return None;
@@ -57,6 +57,7 @@ pub(crate) fn document(cx: &mut Cx<'_>, root: &Node) -> Option<Any> {
     let spec = head(cx, root, "spec");
     let name = metadata.and_then(|node| name(cx, node, kind));
     cx.namespace = name.as_ref().map_or(Name::DEFAULT, |name| &name.namespace).to_owned();
+    cx.head = name.clone().map(|name| (kind, name));
     if !cx.pinned {
         secret::look_for_tokens(cx, root);
     }

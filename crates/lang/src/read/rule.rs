@@ -19,10 +19,13 @@ use crate::tree::{Entry, Node};
 const REMEMBER: i64 = 30 * 24 * 3_600 * 1_000_000;
 
 pub(super) fn rule(cx: &mut Cx<'_>, spec: &Node) -> Option<RuleSpec> {
-    let when = when(cx, spec.get("when")?);
-    let mut scope = Scope::new("`let`", &["event", "key", "tables", "now"]);
+    let when = spec.get("when").and_then(|node| when(cx, node));
+    let mut scope = Scope::new("`let`", &["event", "tables", "now"]);
     if let Some(when) = &when {
         scope.items = when.kind.items().iter().filter_map(|item| item.name.clone()).collect();
+        if when.key.is_some() || when.kind.items().iter().any(|item| item.key.is_some()) {
+            scope = scope.and("key");
+        }
         if matches!(when.kind, WhenKind::Count { .. }) {
             scope = scope.and("count");
         }

@@ -5,7 +5,7 @@ use serde_json::Map;
 
 use crate::catalog::{self, CONNECTIONS, SOURCES};
 use crate::check::{self, Texts};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Diagnostic, suggest};
 use crate::fields;
 use crate::model::{ConnectionSpec, Limits, SourceSpec, TableSpec};
 use crate::read::{Cx, count, flag, micros};
@@ -45,6 +45,9 @@ pub(super) fn source(cx: &mut Cx<'_>, spec: &Node) -> Option<SourceSpec> {
     let inner = &entry.value;
     let id = spec.get("id").or_else(|| inner.get("id"));
     let id = id.and_then(|node| cx.program(node, &scope));
+    if entry.key == "schedule" {
+        schedule(cx, inner);
+    }
     if entry.key == "webhook" {
         for field in ["type", "subject"] {
             if let Some(node) = inner.get(field) {
@@ -59,6 +62,23 @@ pub(super) fn source(cx: &mut Cx<'_>, spec: &Node) -> Option<SourceSpec> {
     }
     let dedupe_body = spec.get("dedupe").and_then(|node| micros(node, "body"));
     Some(SourceSpec { type_name: entry.key.clone(), config, id, dedupe_body })
+}
+
+/// Shorter than this a schedule is a loop.
+const SHORTEST: i64 = 1_000_000;
+
+fn schedule(cx: &mut Cx<'_>, node: &Node) {
+    if let (Some(every), Some(length)) = (node.get("every"), micros(node, "every"))
+        && length < SHORTEST
+    {
+        cx.report.push(Diagnostic::error("type", every.span, "`every` must be at least 1s"));
+    }
+    if let Some(kind) = node.get("type")
+        && kind.text().is_some_and(|kind| kind.starts_with(ensue_event::ours::PREFIX))
+    {
+        let message = format!("types that begin with `{}` are ensue's own", ensue_event::ours::PREFIX);
+        cx.report.push(Diagnostic::error("name", kind.span, message));
+    }
 }
 
 /// The one entry that names the type.
@@ -97,7 +117,8 @@ pub(super) fn table(cx: &mut Cx<'_>, spec: &Node) -> Option<TableSpec> {
         let Some(cell) = row.get(&column) else {
             if matches!(row.kind, Kind::Map(_)) {
                 let at = cx.mark(row);
-                let help = did_you_mean(&column, row.entries().iter().map(|entry| entry.key.as_str()));
+                let near = suggest(&column, row.entries().iter().map(|entry| entry.key.as_str()));
+                let help = near.map(|near| format!("is `{near}` meant to be `{column}`?"));
                 let message = format!("this row has no `{column}`, which is the key");
                 cx.report.push(Diagnostic::error("missing-field", at, message).maybe_help(help));
             }

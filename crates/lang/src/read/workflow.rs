@@ -11,7 +11,7 @@ use crate::tree::Node;
 
 pub(super) fn workflow(cx: &mut Cx<'_>, spec: &Node, name: &Name) -> WorkflowSpec {
     let inputs = inputs(cx, spec.get("inputs"));
-    let mut scope = Scope::new("a workflow", &["inputs", "key", "steps", "tables", "run", "now"]);
+    let mut scope = Scope::new("a workflow", &["inputs", "steps", "tables", "run", "now"]);
     scope.inputs = inputs.keys().cloned().collect();
     let mut body = Body::new(cx, spec, scope);
     body.workflow = Some(name.clone());

@@ -227,7 +227,12 @@ impl<'a> Builder<'a> {
                 refused = true;
                 // A merge key is refused as such where keys are read.
                 let message = format!("`{text}` without quotes {why}");
-                self.refuse("yaml-ambiguous", span, message, &format!("write \"{text}\" if you mean the text"));
+                let help = match why {
+                    scalar::TRUE => format!("write true, or \"{text}\" if you mean the text"),
+                    scalar::FALSE => format!("write false, or \"{text}\" if you mean the text"),
+                    _ => format!("write \"{text}\" if you mean the text"),
+                };
+                self.refuse("yaml-ambiguous", span, message, &help);
                 text.into()
             }),
             _ => text.into(),

@@ -5,6 +5,8 @@
 
 use serde_json::{Number, Value};
 
+pub(super) const TRUE: &str = "means `true` in YAML 1.1";
+pub(super) const FALSE: &str = "means `false` in YAML 1.1";
 const OLD_NUMBER: &str = "is a number in YAML 1.1 and a text in YAML 1.2";
 const NEW_NUMBER: &str = "is a number in YAML 1.2 and a text in YAML 1.1";
 const NOT_JSON: &str = "is a number that JSON does not have";
@@ -16,8 +18,8 @@ pub(super) fn resolve(text: &str) -> Result<Value, &'static str> {
         "true" | "True" | "TRUE" => return Ok(Value::Bool(true)),
         "false" | "False" | "FALSE" => return Ok(Value::Bool(false)),
         "=" => return Err("is a special value in YAML 1.1"),
-        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Err("means `true` in YAML 1.1"),
-        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Err("means `false` in YAML 1.1"),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Err(TRUE),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Err(FALSE),
         _ => {}
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);

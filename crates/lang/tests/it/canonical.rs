@@ -87,9 +87,18 @@ fn what_is_no_canonical_form_is_an_error() {
     for (json, why) in [
         (json!(null), "a document is a map"),
         (json!({}), "a document needs `apiVersion`"),
-        (json!({"apiVersion": "ensue.dev/v1", "kind": "Table", "metadata": {"name": "t"}, "spec": {"key": "k", "rows": []}}), "another kind"),
-        (json!({"apiVersion": "ensue.dev/v1", "kind": "Rule", "metadata": {"name": "t"}, "spec": {"steps": []}}), "needs `when`"),
-        (json!({"apiVersion": "ensue.dev/v1", "kind": "Rule", "metadata": {"name": "t"}, "spec": {"when": {"event": {}}, "if": "1 +", "steps": []}}), "expression"),
+        (
+            json!({"apiVersion": "ensue.dev/v1", "kind": "Table", "metadata": {"name": "t"}, "spec": {"key": "k", "rows": []}}),
+            "another kind",
+        ),
+        (
+            json!({"apiVersion": "ensue.dev/v1", "kind": "Rule", "metadata": {"name": "t"}, "spec": {"steps": []}}),
+            "needs `when`",
+        ),
+        (
+            json!({"apiVersion": "ensue.dev/v1", "kind": "Rule", "metadata": {"name": "t"}, "spec": {"when": {"event": {}}, "if": "1 +", "steps": []}}),
+            "expression",
+        ),
     ] {
         let error = Rule::from_canonical(&json).unwrap_err().to_string();
         assert!(error.starts_with("this is no canonical Rule: ") && error.contains(why), "{error}");

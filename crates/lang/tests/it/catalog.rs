@@ -1,11 +1,12 @@
 //! What the catalog says of actions.
 
-use ensue_lang::catalog::{self, ACTIONS, CONNECTIONS, Idempotency, SOURCES, Uncertain};
 use ensue_lang::Connection;
+use ensue_lang::catalog::{self, ACTIONS, CONNECTIONS, Idempotency, SOURCES, Uncertain};
 use serde_json::json;
 
 fn connection(http: serde_json::Value) -> Connection {
-    let head = json!({"apiVersion": "ensue.dev/v1", "kind": "Connection", "metadata": {"name": "c"}, "spec": {"http": http}});
+    let head =
+        json!({"apiVersion": "ensue.dev/v1", "kind": "Connection", "metadata": {"name": "c"}, "spec": {"http": http}});
     Connection::from_canonical(&head).unwrap()
 }
 
@@ -57,7 +58,8 @@ fn every_description_is_whole() {
         assert!(action.name.starts_with(action.connection), "{}", action.name);
     }
     let shapes = ACTIONS.iter().map(|spec| &spec.with);
-    let shapes = shapes.chain(CONNECTIONS.iter().map(|spec| &spec.config)).chain(SOURCES.iter().map(|spec| &spec.config));
+    let shapes =
+        shapes.chain(CONNECTIONS.iter().map(|spec| &spec.config)).chain(SOURCES.iter().map(|spec| &spec.config));
     for shape in shapes {
         for field in shape.fields {
             assert!(field.doc.ends_with('.'), "{}: {}", shape.what, field.name);

@@ -49,7 +49,8 @@ fn everything_that_this_version_runs_is_read_without_a_word() {
     let WhenKind::Event(item) = &rule.when.kind else { panic!("{:?}", rule.when.kind) };
     assert_eq!(item.event.json["data"]["ref"], json!(["refs/heads/main"]));
     assert_eq!(item.cond.as_ref().unwrap().source(), "!event.data.deleted");
-    let ids: Vec<_> = rule.steps.iter().map(|step| (step.id.as_str(), step.kind.as_str(), step.path.as_str())).collect();
+    let ids: Vec<_> =
+        rule.steps.iter().map(|step| (step.id.as_str(), step.kind.as_str(), step.path.as_str())).collect();
     assert_eq!(
         ids,
         [
@@ -83,7 +84,8 @@ fn secrets_of_a_step_are_handles_and_the_rest_of_its_environment_is_text() {
     let loaded = read(&fixture("all.yaml"));
     let rule = loaded.config.rules.values().next().unwrap();
     let StepKind::Uses { with, .. } = &rule.steps[0].kind else { panic!() };
-    let sources: Vec<_> = with.programs().iter().map(|(at, program)| (at.clone(), program.source().trim().to_owned())).collect();
+    let sources: Vec<_> =
+        with.programs().iter().map(|(at, program)| (at.clone(), program.source().trim().to_owned())).collect();
     assert!(sources.contains(&("/env/SHA".to_owned(), "string(let.sha\n)".to_owned())), "{sources:?}");
     assert!(!sources.iter().any(|(at, _)| at == "/env/SIGN"), "{sources:?}");
 }
@@ -102,7 +104,7 @@ fn the_whole_language_is_typed_and_refused_by_name() {
         .collect();
     assert_eq!(
         words.into_iter().collect::<Vec<_>>().join(" "),
-        "absence approve backfill batch cache concurrency debounce dedupe foreach maxKeys needs order parallel sequence \
+        "absence approve backfill batch cache concurrency debounce dedupe foreach key maxKeys needs order parallel sequence \
          start storm throttle timeout undo wait within"
     );
 

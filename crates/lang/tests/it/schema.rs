@@ -40,6 +40,7 @@ fn it_knows_every_field() {
     // Kubernetes refuses objects past 1.5 MB, and editors read this on every start.
     assert!(text.len() < 500_000, "{}", text.len());
     let rule = structural(Kind::Rule);
-    let inner = "/properties/spec/properties/steps/items/properties/switch/items/properties/steps/items/properties/with";
+    let inner =
+        "/properties/spec/properties/steps/items/properties/switch/items/properties/steps/items/properties/with";
     assert_eq!(rule.pointer(inner).unwrap()["type"], "object");
 }

@@ -16,7 +16,9 @@ fn a_rule_cannot_send_a_secret_anywhere() {
         let found = about(&steps(step));
         assert!(found.starts_with("secret: a rule cannot send a secret anywhere"), "{step}: {found}");
     }
-    let found = about("when: { event: { type: [a] } }\nlet: { a: secrets.X }\nif: secrets.Y == \"\"\nsteps: [{ set: { a: 1 } }]");
+    let found = about(
+        "when: { event: { type: [a] } }\nlet: { a: secrets.X }\nif: secrets.Y == \"\"\nsteps: [{ set: { a: 1 } }]",
+    );
     assert_eq!(found.matches("a rule cannot send a secret").count(), 2, "{found}");
 }
 
@@ -59,6 +61,15 @@ fn fields_of_connections() {
     ] {
         let found = connection(spec);
         assert!(found.contains(wanted) && found.is_empty() == wanted.is_empty(), "{spec}: {found}");
+    }
+}
+
+#[test]
+fn the_data_of_a_schedule_is_no_place_for_a_secret() {
+    let head = "apiVersion: ensue.dev/v1\nkind: Source\nmetadata: { name: c }\n";
+    for data in ["{ a: \"${{ secrets.T }}\" }", "{ a: [{ $secret: T }] }"] {
+        let found = lines(&read(&format!("{head}spec: {{ schedule: {{ every: 1h, data: {data} }} }}\n")));
+        assert!(found.contains("does not take a secret"), "{found}");
     }
 }
 

@@ -95,12 +95,18 @@ fn scalars_that_yaml_1_1_reads_otherwise_ask_for_quotes() {
 fn what_is_not_yaml_enough() {
     let head = "apiVersion: ensue.dev/v1\nkind: Table\nmetadata: { name: t }\n";
     for (spec, message) in [
-        ("spec: { key: k, rows: [{ k: !!str 1 }] }", "4:29: error[yaml-tag]: tags such as `!!str` are not part of manifests"),
+        (
+            "spec: { key: k, rows: [{ k: !!str 1 }] }",
+            "4:29: error[yaml-tag]: tags such as `!!str` are not part of manifests",
+        ),
         ("spec: &a { key: k, rows: [], <<: *a }", "4:30: error[yaml-merge]: merge keys are not part of YAML 1.2"),
         ("spec: { key: k, rows: [], key: z }", "4:27: error[yaml-duplicate]: `key` stands twice in this map"),
         ("spec: { key: k, rows: [{ k: 1, 5: a }] }", "4:32: error[yaml-key]: the key `5` is not a text"),
         ("spec: { key: k, rows: [{ k: 1, ? [a] : b }] }", "4:34: error[yaml-key]: a key must be a text"),
-        ("spec: { key: k, rows: [*nobody] }", "4:24: error[yaml]: this is not YAML: while parsing node, found unknown anchor"),
+        (
+            "spec: { key: k, rows: [*nobody] }",
+            "4:24: error[yaml]: this is not YAML: while parsing node, found unknown anchor",
+        ),
         ("spec: { key: k, rows: [", "error[yaml]: this is not YAML"),
         ("spec:\n\tkey: k", "error[yaml]: this is not YAML"),
         ("spec: &a { key: k, rows: [*a] }", "error[yaml-alias]: this alias is part of what it stands for"),
@@ -113,7 +119,11 @@ fn what_is_not_yaml_enough() {
 #[test]
 fn an_error_ends_its_document_and_not_the_file() {
     let good = "apiVersion: ensue.dev/v1\nkind: Table\nmetadata: { name: NAME }\nspec: { key: k, rows: [] }\n";
-    let text = format!("{}---\na: [b\n---\n{}---\n# only a comment\n", good.replace("NAME", "one"), good.replace("NAME", "two"));
+    let text = format!(
+        "{}---\na: [b\n---\n{}---\n# only a comment\n",
+        good.replace("NAME", "one"),
+        good.replace("NAME", "two")
+    );
     let loaded = read(&text);
     assert_eq!(loaded.diagnostics.len(), 1, "{}", lines(&loaded));
     let names: Vec<_> = loaded.config.tables.keys().map(|name| name.name.as_str()).collect();
@@ -166,7 +176,7 @@ fn all_files_are_read_in_one_pass() {
             "a.yaml:1:1: error[missing-field]: a document needs `apiVersion`; write apiVersion: ensue.dev/v1",
             "b.yaml:1:13: error[document]: `apiVersion` must be ensue.dev/v1, not the text \"apps/v1\"; only documents of ensue belong into this folder",
             "c.yaml:1:1: error[document]: a document is a map with apiVersion, kind, metadata, spec, not a list",
-            "d.yaml:2:7: error[document]: there is no kind the text \"Rul\"; did you mean `Rule`?",
+            "d.yaml:2:7: error[document]: there is no kind `Rul`; did you mean `Rule`?",
             "e.yaml:2:7: error[unsupported]: `Policy` is part of the language but not of this version",
         ]
     );
