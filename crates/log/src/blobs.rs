@@ -15,7 +15,7 @@ use crate::disk::{self, Disk};
 /// How old a blob is at least when it is collected: one that was put and whose record is still on its way stays.
 const YOUNG: Span = Span::hours(1);
 
-/// The blobs of a data folder. Cheap to clone; any thread may put and get.
+/// The blobs of a data folder. Opened once by a process, cheap to clone; any thread may put and get.
 pub struct Blobs<D: Disk> {
     disk: Arc<D>,
     folder: PathBuf,

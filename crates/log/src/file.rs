@@ -59,8 +59,6 @@ pub struct FileLog<D: Disk> {
     len: u64,
     /// Whether the next segment may have a name already, from an attempt that failed: then nothing more goes to this one.
     must_roll: bool,
-    /// Whether the rest of a failed write was cut off the open segment and no sync has followed.
-    was_cut: bool,
     chain: Digest,
     checkpoint: Option<(Position, Digest)>,
     poisoned: Option<String>,
@@ -111,7 +109,6 @@ impl<D: Disk> FileLog<D> {
             segment,
             len,
             must_roll: false,
-            was_cut: false,
             chain: summary.chain,
             checkpoint: opened.recovery.checkpoint,
             poisoned: None,
@@ -246,7 +243,8 @@ impl<D: Disk> FileLog<D> {
             let cut = Error::io("cut", &segment.path)(cut);
             return Err(self.poison("an append, then the cut of its rest", &cut));
         }
-        self.was_cut = true;
+        // Nothing was appended, also after a loss of power; and a sealed segment ends where its last record ends.
+        self.sync()?;
         Err(error)
     }
 
@@ -254,10 +252,7 @@ impl<D: Disk> FileLog<D> {
         let segment = Arc::clone(&self.segment);
         let Some(file) = &segment.file else { return Ok(()) };
         match self.shared.disk.sync_data(file) {
-            Ok(()) => {
-                self.was_cut = false;
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(error) => {
                 let error = Error::Io { what: "sync", path: segment.path.clone(), source: error };
                 Err(self.poison("a sync", &error))
@@ -291,7 +286,6 @@ impl<D: Disk> FileLog<D> {
 
     /// Seals the open segment and begins the next one.
     fn roll(&mut self, first: u64, urgent: bool) -> Result<(), Error> {
-        self.settle()?;
         let tag = Tag { segment: first, ..self.segment.tag };
         self.must_roll = true;
         match born(&self.shared.disk, &self.shared.folder, tag, self.chain) {
@@ -302,14 +296,8 @@ impl<D: Disk> FileLog<D> {
         }
     }
 
-    /// A sealed segment ends where its last record ends, also after a loss of power.
-    fn settle(&mut self) -> Result<(), Error> {
-        if self.was_cut { self.sync() } else { Ok(()) }
-    }
-
     /// Like [`FileLog::roll`], into the space that was set aside.
     fn roll_into_reserve(&mut self, first: u64) -> Result<(), Error> {
-        self.settle()?;
         let tag = Tag { segment: first, ..self.segment.tag };
         let path = path(&self.shared.folder, first);
         // Where the open segment has no batch yet, the reserve takes its place under the same name.

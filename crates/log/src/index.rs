@@ -26,9 +26,23 @@ pub(crate) struct IdEntry {
     pub(crate) digest: [u8; 8],
 }
 
-/// An index file that is not what was written; its segment has the truth.
+/// Why an index file gives no answer; its segment has the truth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong;
+pub(crate) enum Wrong {
+    /// It is missing, or not what was written.
+    Content,
+    /// It could not be read this time.
+    Io(std::io::ErrorKind),
+}
+
+impl From<std::io::Error> for Wrong {
+    fn from(error: std::io::Error) -> Wrong {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Wrong::Content,
+            kind => Wrong::Io(kind),
+        }
+    }
+}
 
 /// The index of one segment.
 pub(crate) enum Index<D: Disk> {

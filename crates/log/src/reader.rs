@@ -108,17 +108,19 @@ impl<D: Disk> Reader<D> {
         let mut out = Vec::new();
         let (mut at, mut left) = (from.0, max_bytes);
         while out.len() < max_records {
-            let wanted = max_records - out.len();
-            let segment = {
+            let (segment, wanted) = {
                 let view = self.shared.view();
                 self.check(&view, at, true)?;
-                if at >= view.end {
+                // The index of the open segment moves a moment before the end does: the end is what counts.
+                let there = usize::try_from(view.end.saturating_sub(at)).unwrap_or(usize::MAX);
+                let wanted = there.min(max_records - out.len());
+                if wanted == 0 {
                     break;
                 }
                 let after = view.segments.partition_point(|segment| segment.tag.segment <= at);
                 let segment = after.checked_sub(1).and_then(|index| view.segments.get(index)).filter(|s| s.end() > at);
                 match segment {
-                    Some(segment) => Arc::clone(segment),
+                    Some(segment) => (Arc::clone(segment), wanted),
                     None => {
                         let until = view.segments.get(after).map_or(view.end, |segment| segment.tag.segment);
                         let before = after.checked_sub(1).and_then(|index| view.segments.get(index));

@@ -10,7 +10,7 @@ use crate::disk::{self, Disk};
 use crate::format::{
     BATCH_HEADER, BatchHeader, Frame, SEGMENT_HEADER, Tag, chain_over_loss, read_segment_header, u64_at,
 };
-use crate::index::{Entries, FileIndex, Index, MemoryIndex, id_key, second_key};
+use crate::index::{Entries, FileIndex, Index, MemoryIndex, Wrong, id_key, second_key};
 use crate::scan::{End, Hole, Piece, Proof, Why, walk};
 use crate::segment::{Segment, first_of, path};
 use crate::{Error, purge};
@@ -149,14 +149,15 @@ fn copy_suspect<D: Disk>(disk: &D, folder: &Path, last: Option<u64>) -> Result<(
     disk.remove(&mark).map_err(Error::io("remove", &mark))
 }
 
-/// The salt of this log: from any segment header, else from a batch header; a new log draws one.
-fn find_salt<D: Disk>(disk: &D, folder: &Path, firsts: &[u64]) -> Result<u64, Error> {
+/// The salt of this log: from any segment header, else from a batch header, else from an index file (all segments may be
+/// trimmed but one that is empty yet); a new log draws one.
+fn find_salt<D: Disk>(disk: &Arc<D>, folder: &Path, firsts: &[u64], names: &[String]) -> Result<u64, Error> {
     let mut guess = None;
     for first in firsts {
         let path = path(folder, *first);
         let file = disk.open(&path).map_err(Error::io("open", &path))?;
         let bytes =
-            disk::read_up_to(disk, &file, 0, SEGMENT_HEADER + BATCH_HEADER).map_err(Error::io("read", &path))?;
+            disk::read_up_to(&**disk, &file, 0, SEGMENT_HEADER + BATCH_HEADER).map_err(Error::io("read", &path))?;
         if let Some(tag) = read_segment_header(&bytes) {
             return Ok(tag.salt);
         }
@@ -167,7 +168,12 @@ fn find_salt<D: Disk>(disk: &D, folder: &Path, firsts: &[u64]) -> Result<u64, Er
             guess = Some(salt);
         }
     }
-    Ok(guess.unwrap_or_else(draw_salt))
+    let indexes = names.iter().filter_map(|name| first_of(name, ".idx"));
+    let mut of_indexes = indexes.filter_map(|segment| {
+        let salt = FileIndex::salt(&**disk, folder, segment).ok()?;
+        FileIndex::open(Arc::clone(disk), folder, Tag { salt, segment }).ok().map(|_| salt)
+    });
+    Ok(guess.or_else(|| of_indexes.next()).unwrap_or_else(draw_salt))
 }
 
 /// Any number that nobody outside knows: the standard library's own random seed of a process.
@@ -191,7 +197,7 @@ pub(crate) fn open<D: Disk>(disk: &Arc<D>, folder: &Path, state: Option<Position
         copy_suspect(&**disk, folder, firsts.last().copied())?;
         recovery.copied = true;
     }
-    let salt = find_salt(&**disk, folder, &firsts)?;
+    let salt = find_salt(disk, folder, &firsts, &names)?;
     purge::finish(&**disk, folder, &names)?;
 
     let mut segments = Vec::new();
@@ -205,7 +211,11 @@ pub(crate) fn open<D: Disk>(disk: &Arc<D>, folder: &Path, state: Option<Position
             }
             // A segment in the middle is gone: those beside it say so.
             Ok(_) => {}
-            Err(_) => {
+            Err(Wrong::Io(kind)) => {
+                let path = FileIndex::<D>::path(folder, first);
+                return Err(Error::Io { what: "read", path, source: kind.into() });
+            }
+            Err(Wrong::Content) => {
                 let until = names.iter().filter_map(|name| first_of(name, ".idx")).chain(firsts.iter().copied());
                 let until = until.filter(|next| *next > first).min().unwrap_or(first);
                 recovery.forgotten.push((Position(first), Position(until)));

@@ -86,7 +86,8 @@ impl<D: Disk> Segment<D> {
         disk::replace(&**disk, folder, name, &bytes).map_err(Error::io("write", &path))?;
         match FileIndex::open(Arc::clone(disk), folder, self.tag) {
             Ok(index) => *self.index_mut() = Index::File(Box::new(index)),
-            Err(Wrong) => return Err(Error::Damaged { path, offset: 0, why: "the index reads back wrong" }),
+            Err(Wrong::Content) => return Err(Error::Damaged { path, offset: 0, why: "the index reads back wrong" }),
+            Err(Wrong::Io(kind)) => return Err(Error::Io { what: "read back", path, source: kind.into() }),
         }
         Ok(())
     }

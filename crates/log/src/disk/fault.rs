@@ -25,7 +25,7 @@ pub enum Fault {
     Eio,
     /// ENOSPC; a write writes half before it.
     Enospc,
-    /// A write writes half and says so; other calls are interrupted (EINTR) or well.
+    /// A write writes half and says so, a read reads half; other calls are well.
     Short,
 }
 
@@ -135,6 +135,12 @@ impl FaultDisk {
     /// Bounds the space for the content of files, or frees it.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.lock().capacity = bytes;
+    }
+
+    /// Whether the space is bounded.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        self.lock().capacity.is_some()
     }
 
     /// How many bytes files hold or have set aside.

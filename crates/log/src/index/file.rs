@@ -196,18 +196,18 @@ fn block_crc(tag: Tag, number: usize, payload: &[u8]) -> u32 {
 fn read<D: Disk>(disk: &D, file: &D::File, tag: Tag, at: usize, len: usize) -> Result<Vec<u8>, Wrong> {
     let (first, skip) = (at / PAYLOAD, at % PAYLOAD);
     let count = (skip + len).div_ceil(PAYLOAD);
-    let raw = read_up_to(disk, file, (first * BLOCK) as u64, count * BLOCK).map_err(|_| Wrong)?;
+    let raw = read_up_to(disk, file, (first * BLOCK) as u64, count * BLOCK)?;
     let mut out = Vec::with_capacity(count * PAYLOAD);
     for (number, block) in (first..).zip(raw.chunks(BLOCK)) {
-        let payload = block.get(..PAYLOAD).ok_or(Wrong)?;
+        let payload = block.get(..PAYLOAD).ok_or(Wrong::Content)?;
         if u32_at(block, PAYLOAD) != Some(block_crc(tag, number, payload)) {
-            return Err(Wrong);
+            return Err(Wrong::Content);
         }
         out.extend_from_slice(payload);
     }
     out.drain(..skip.min(out.len()));
     out.truncate(len);
-    if out.len() == len { Ok(out) } else { Err(Wrong) }
+    if out.len() == len { Ok(out) } else { Err(Wrong::Content) }
 }
 
 impl<D: Disk> FileIndex<D> {
@@ -218,20 +218,20 @@ impl<D: Disk> FileIndex<D> {
 
     /// Opens an index file: reads its header and its filter. `salt` is that of the log.
     pub(crate) fn open(disk: Arc<D>, folder: &Path, tag: Tag) -> Result<FileIndex<D>, Wrong> {
-        let file = disk.open(&Self::path(folder, tag.segment)).map_err(|_| Wrong)?;
+        let file = disk.open(&Self::path(folder, tag.segment))?;
         let header = read(&*disk, &file, tag, 0, HEADER)?;
-        let long = |at: usize| u64_at(&header, at).ok_or(Wrong);
-        let short = |at: usize| u32_at(&header, at).ok_or(Wrong).map(|value| value as usize);
+        let long = |at: usize| u64_at(&header, at).ok_or(Wrong::Content);
+        let short = |at: usize| u32_at(&header, at).ok_or(Wrong::Content).map(|value| value as usize);
         if header.get(..8) != Some(MAGIC) || long(8)? != tag.salt || long(16)? != tag.segment {
-            return Err(Wrong);
+            return Err(Wrong::Content);
         }
-        let count = usize::try_from(long(24)?).map_err(|_| Wrong)?;
+        let count = usize::try_from(long(24)?).map_err(|_| Wrong::Content)?;
         let last_at = Time(long(40)?.cast_signed());
-        let chain = Digest(*header.get(48..).and_then(|rest| rest.first_chunk()).ok_or(Wrong)?);
+        let chain = Digest(*header.get(48..).and_then(|rest| rest.first_chunk()).ok_or(Wrong::Content)?);
         let (batches, holes, ids) = (short(80)?, short(84)?, short(88)?);
         let (id_bits, refs, ref_bits, lines) = (narrow(short(92)?), short(96)?, narrow(short(100)?), short(104)?);
         if id_bits > 31 || ref_bits > 31 {
-            return Err(Wrong);
+            return Err(Wrong::Content);
         }
         let batches_at = HEADER + count * 4;
         let holes_at = batches_at + batches * 8;
@@ -241,17 +241,17 @@ impl<D: Disk> FileIndex<D> {
         let refs_at = ref_buckets + ((1 << ref_bits) + 1) * 4;
         let filter_at = refs_at + refs * REF;
         let end = filter_at + lines * LINE;
-        if disk.len(&file).map_err(|_| Wrong)? != (end.div_ceil(PAYLOAD) * BLOCK) as u64 {
-            return Err(Wrong);
+        if disk.len(&file)? != (end.div_ceil(PAYLOAD) * BLOCK) as u64 {
+            return Err(Wrong::Content);
         }
         let first = tag.segment;
         let mut list = Vec::new();
         for hole in read(&*disk, &file, tag, holes_at, holes * HOLE)?.chunks(HOLE) {
-            let short = |at: usize| u32_at(hole, at).ok_or(Wrong);
+            let short = |at: usize| u32_at(hole, at).ok_or(Wrong::Content);
             list.push(Hole {
                 first: first + u64::from(short(0)?),
                 until: first + u64::from(short(4)?),
-                offset: u64_at(hole, 8).ok_or(Wrong)?,
+                offset: u64_at(hole, 8).ok_or(Wrong::Content)?,
                 why: Why::from_u32(short(16)?),
             });
         }
@@ -277,6 +277,12 @@ impl<D: Disk> FileIndex<D> {
         })
     }
 
+    /// The salt that an index file names. It is the log's if the file opens with it.
+    pub(crate) fn salt(disk: &D, folder: &Path, first: u64) -> Result<u64, Wrong> {
+        let file = disk.open(&Self::path(folder, first))?;
+        u64_at(&read_up_to(disk, &file, 0, 16)?, 8).ok_or(Wrong::Content)
+    }
+
     fn read(&self, at: usize, len: usize) -> Result<Vec<u8>, Wrong> {
         read(&*self.disk, &self.file, self.tag, at, len)
     }
@@ -288,7 +294,7 @@ impl<D: Disk> FileIndex<D> {
     pub(crate) fn offsets(&self, nth: u64, count: usize) -> Result<Vec<u32>, Wrong> {
         let left = self.summary.count.saturating_sub(nth);
         let count = count.min(usize::try_from(left).unwrap_or(usize::MAX));
-        let start = HEADER + usize::try_from(nth).map_err(|_| Wrong)? * 4;
+        let start = HEADER + usize::try_from(nth).map_err(|_| Wrong::Content)? * 4;
         let bytes = self.read(start, count * 4)?;
         Ok(bytes.as_chunks::<4>().0.iter().map(|offset| u32::from_le_bytes(*offset)).collect())
     }
@@ -297,7 +303,7 @@ impl<D: Disk> FileIndex<D> {
         let bytes = self.read(self.at.batches, self.batches * 8)?;
         let mut found = None;
         for batch in bytes.chunks(8) {
-            let (first, offset) = (u32_at(batch, 0).ok_or(Wrong)?, u32_at(batch, 4).ok_or(Wrong)?);
+            let (first, offset) = (u32_at(batch, 0).ok_or(Wrong::Content)?, u32_at(batch, 4).ok_or(Wrong::Content)?);
             if first > nth {
                 break;
             }
@@ -309,9 +315,9 @@ impl<D: Disk> FileIndex<D> {
     /// The entries of one bucket.
     fn bucket(&self, buckets: usize, number: usize, entries: usize, size: usize) -> Result<Vec<u8>, Wrong> {
         let bounds = self.read(buckets + number * 4, 8)?;
-        let start = u32_at(&bounds, 0).ok_or(Wrong)? as usize;
-        let end = u32_at(&bounds, 4).ok_or(Wrong)? as usize;
-        self.read(entries + start * size, end.checked_sub(start).ok_or(Wrong)? * size)
+        let start = u32_at(&bounds, 0).ok_or(Wrong::Content)? as usize;
+        let end = u32_at(&bounds, 4).ok_or(Wrong::Content)? as usize;
+        self.read(entries + start * size, end.checked_sub(start).ok_or(Wrong::Content)? * size)
     }
 
     pub(crate) fn id(&self, key: u128) -> Result<Option<IdEntry>, Wrong> {
@@ -325,15 +331,15 @@ impl<D: Disk> FileIndex<D> {
             return Ok(None);
         };
         Ok(Some(IdEntry {
-            nth: u32_at(entry, 16).ok_or(Wrong)?,
-            seconds: u32_at(entry, 20).ok_or(Wrong)?,
-            digest: *entry.get(24..).and_then(|digest| digest.first_chunk()).ok_or(Wrong)?,
+            nth: u32_at(entry, 16).ok_or(Wrong::Content)?,
+            seconds: u32_at(entry, 20).ok_or(Wrong::Content)?,
+            digest: *entry.get(24..).and_then(|digest| digest.first_chunk()).ok_or(Wrong::Content)?,
         }))
     }
 
     pub(crate) fn refs(&self, hash: u64) -> Result<Vec<u32>, Wrong> {
         let bytes = self.bucket(self.at.ref_buckets, bucket_of(hash, self.ref_bits), self.at.refs, REF)?;
         let mine = bytes.chunks(REF).filter(|entry| u64_at(entry, 0) == Some(hash));
-        mine.map(|entry| u32_at(entry, 8).ok_or(Wrong)).collect()
+        mine.map(|entry| u32_at(entry, 8).ok_or(Wrong::Content)).collect()
     }
 }

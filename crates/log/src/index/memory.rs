@@ -107,9 +107,10 @@ impl MemoryIndex {
         let entry = IdEntry { nth, seconds: seconds(entries.at), digest: entries.digest };
         self.offsets.push(entries.offset);
         self.last_at = Some(entries.at);
-        self.ids.entry(entries.id).or_insert(entry);
+        // The newest arrival: an older one with the same id may be past the window.
+        self.ids.insert(entries.id, entry);
         if let Some(second) = entries.second {
-            self.ids.entry(second).or_insert(entry);
+            self.ids.insert(second, entry);
         }
         self.refs.extend(entries.refs.iter().flatten().map(|hash| (*hash, nth)));
     }
@@ -121,7 +122,7 @@ impl MemoryIndex {
         self.offsets.push(offset);
         self.last_at = Some(at);
         for key in keys.into_iter().flatten() {
-            self.ids.entry(key).or_insert(entry);
+            self.ids.insert(key, entry);
         }
     }
 

@@ -216,3 +216,25 @@ fn what_a_stop_left_half_written_is_removed() {
     assert!(disk.list(folder()).unwrap().len() <= 2);
     assert!(!small().background);
 }
+
+/// Found by seed 831 of the loss of power: the salt of the log stood only in what was trimmed.
+#[test]
+fn all_is_trimmed_but_an_empty_segment() {
+    let disk = FaultDisk::new();
+    let mut log = filled(&disk, &[3; 20], 200);
+    let (end, chain) = (log.end(), log.chain(Position(59)).unwrap());
+    // A birth whose first batch finds no space.
+    let newborn = folder().join(format!("{:020}.log", end.0));
+    log.trim(end).unwrap();
+    let last = last_segment(&disk);
+    drop(log);
+    disk.plant(&newborn, vec![]);
+    drop(open(&disk));
+    disk.lose(&last);
+    let (mut log, recovery) = open(&disk);
+    assert_eq!((log.first(), log.end(), recovery.forgotten), (end, end, vec![]));
+    assert!(log.find("/source/0", "id-0").is_some_and(|found| found.position.0 == 0));
+    assert!(log.find("/source/2", "id-59").is_some_and(|found| found.position.0 == 59));
+    log.append(Time(99), &drafts(60, 1, 200)).unwrap();
+    assert_ne!(log.chain(Position(60)).unwrap(), chain);
+}

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ensue_event::{Position, Time};
-use ensue_log::disk::FaultDisk;
+use ensue_log::disk::{FaultDisk, Rng};
 use ensue_log::{By, Entry, Log, Unreadable};
 
 use crate::kit::{drafts, everything, filled, folder, last_segment, open, readable, try_open};
@@ -260,5 +260,57 @@ fn what_is_no_log_at_all() {
         drop(log);
         assert_eq!(readable(&open(&disk).0, 60), [0, 1]);
         assert_eq!(last_segment(&disk), segment(0));
+    }
+}
+
+/// Any bytes anywhere: nothing panics, and what is read as a record is one that was appended there.
+#[test]
+fn whatever_the_bytes_are() {
+    let disk = FaultDisk::new();
+    let mut log = filled(&disk, &[3, 1, 4, 2, 3, 5, 1, 2, 6, 3, 3, 1, 4], 60);
+    log.purge(&[Position(3), Position(36)]).unwrap();
+    drop(log);
+    for seed in 0..600 {
+        let mut rng = Rng(seed);
+        let disk = copy(&disk);
+        for _ in 0..=rng.below(5) {
+            let files = disk.files();
+            let path = &files[rng.below(files.len() as u64) as usize];
+            let mut bytes = disk.content(path).unwrap();
+            let len = bytes.len();
+            let from = rng.below(len as u64) as usize;
+            let to = (from + rng.below(700) as usize).min(len);
+            match rng.below(6) {
+                _ if len == 0 => {}
+                0 => bytes[from] ^= 1 << rng.below(8),
+                1 => bytes[from..to].fill(0),
+                2 => bytes[from..to].iter_mut().for_each(|byte| *byte = rng.draw() as u8),
+                3 => bytes.truncate(from),
+                4 => {
+                    let piece = bytes[from..to].to_vec();
+                    let at = rng.below((len - piece.len()) as u64 + 1) as usize;
+                    bytes[at..at + piece.len()].copy_from_slice(&piece);
+                }
+                _ => bytes.extend(std::iter::repeat_n(rng.draw() as u8, to - from)),
+            }
+            disk.plant(path, bytes);
+        }
+        let state = (rng.below(2) == 0).then(|| rng.below(60));
+        let (mut log, _) = try_open(&disk, state).unwrap();
+        readable(&log, 60);
+        log.reader().verify().unwrap();
+        for n in 0..38 {
+            let id = format!("id-{n}");
+            if let Some(found) = log.find(&format!("/source/{}", n % 3), &id) {
+                assert_eq!(found.position.0, n, "seed {seed}");
+            }
+            log.find_by(By::Id(&id), 2).unwrap();
+            let _ = log.chain(Position(n));
+        }
+        let end = log.end().0;
+        log.append(Time(99), &drafts(end, 1, 60)).unwrap();
+        drop(log);
+        let (log, _) = try_open(&disk, state).unwrap();
+        assert_eq!(readable(&log, 60).last(), Some(&end), "seed {seed}");
     }
 }

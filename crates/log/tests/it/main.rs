@@ -19,6 +19,7 @@ mod blobs;
 mod crash;
 mod damage;
 mod faults;
+mod format;
 mod full;
 mod power;
 

@@ -21,7 +21,7 @@ pub(crate) struct Model {
     /// A purge that did not say whether it was done.
     perhaps: BTreeSet<u64>,
     trimmed: u64,
-    /// Ids that may be forgotten: their segment was trimmed while something failed.
+    /// Ids that may be forgotten: their segment was trimmed while something failed or there was no space.
     forgotten: u64,
     next: u64,
     time: i64,
@@ -89,7 +89,7 @@ impl Model {
         let Some(log) = &mut self.log else { return Ok(()) };
         self.trimmed = self.trimmed.max(before);
         let done = log.trim(Position(before));
-        if done.is_err() {
+        if done.is_err() || self.disk.is_bounded() {
             self.forgotten = self.forgotten.max(before);
         }
         done.map(|_| ())
@@ -121,7 +121,23 @@ impl Model {
                 Ok(())
             }
             5 => self.open().map(|_| ()),
-            n => self.append(1 + rng.below(5), [0, 40, 300, 1500][rng.below(4) as usize], n == 6),
+            6 => {
+                let room = self.disk.used() + rng.below(8000);
+                self.disk.set_capacity((rng.below(3) > 0).then_some(room));
+                Ok(())
+            }
+            n => self.append(1 + rng.below(5), [0, 40, 300, 1500][rng.below(4) as usize], n < 9),
+        }
+    }
+
+    /// A start, on a disk that is full perhaps: then there is space soon.
+    pub(crate) fn open_at_last(&mut self, story: &str) -> Recovery {
+        match self.open() {
+            Err(Error::Full { .. }) => {
+                self.disk.set_capacity(None);
+                self.open().unwrap_or_else(|error| panic!("{story}, with space: {error}"))
+            }
+            opened => opened.unwrap_or_else(|error| panic!("{story}: {error}")),
         }
     }
 
@@ -162,6 +178,7 @@ impl Model {
         for (position, chain) in self.chains.range(log.first().0..) {
             assert_eq!(log.chain(Position(*position)).unwrap(), *chain, "{story}: chain at {position}");
         }
+        assert!(log.reserve_used() == 0.0 || self.disk.is_bounded(), "{story}: there is space for the reserve");
         let verified = log.reader().verify().unwrap();
         assert!(verified.is_whole(), "{story}: {verified:?}");
         assert_eq!(verified.good + verified.purged.len() as u64, entries.len() as u64, "{story}");

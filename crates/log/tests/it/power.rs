@@ -1,5 +1,6 @@
 //! Power is lost at any moment, also while the log recovers from the last time.
 
+use ensue_log::Error;
 use ensue_log::disk::{FaultDisk, Rng};
 
 use crate::model::Model;
@@ -18,7 +19,7 @@ fn live_and_die(seed: u64) {
         let story = format!("seed {seed}, life {life}");
         // Power goes after so many calls, wherever that is.
         disk.stop_after(10 + rng.below(150));
-        while model.random_step(&mut rng).is_ok() {}
+        while matches!(model.random_step(&mut rng), Ok(()) | Err(Error::Full { .. })) {}
         model.log = None;
         disk.crash(rng.draw());
         // Up to three starts that do not live to their end.
@@ -29,7 +30,7 @@ fn live_and_die(seed: u64) {
             drop(opened);
             disk.crash(rng.draw());
         }
-        let recovery = model.open().unwrap_or_else(|error| panic!("{story}: {error}"));
+        let recovery = model.open_at_last(&story);
         model.check(&recovery, &story);
     }
 }
