@@ -287,3 +287,76 @@ async fn a_remote_that_hangs_is_cut_off() {
     assert_eq!((failure.name.as_str(), failure.retryable), ("Timeout", true));
     assert!(begin.elapsed().as_secs() < 10);
 }
+
+/// The repository over HTTP, for who knows the password: `git http-backend` as nginx or Apache would call it.
+async fn over_http(root: PathBuf) -> u16 {
+    use axum::body::Bytes;
+    use axum::http::{HeaderMap, Method, StatusCode, Uri};
+    use axum::response::{IntoResponse, Response};
+    use base64::Engine as _;
+
+    async fn backend(root: PathBuf, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+        let good = base64::engine::general_purpose::STANDARD.encode("deploy:canary-git-token");
+        let header =
+            |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        if header("authorization") != format!("Basic {good}") {
+            return (StatusCode::UNAUTHORIZED, [("www-authenticate", "Basic realm=\"git\"")]).into_response();
+        }
+        let mut command = tokio::process::Command::new("git");
+        command.arg("http-backend").env("GIT_PROJECT_ROOT", root).env("GIT_HTTP_EXPORT_ALL", "1");
+        command.env("REMOTE_USER", "deploy").env("REQUEST_METHOD", method.as_str()).env("PATH_INFO", uri.path());
+        command.env("QUERY_STRING", uri.query().unwrap_or_default()).env("CONTENT_TYPE", header("content-type"));
+        command.env("GIT_PROTOCOL", header("git-protocol")).env("HTTP_CONTENT_ENCODING", header("content-encoding"));
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let feed = tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut stdin, &body).await });
+        let out = child.wait_with_output().await.unwrap().stdout;
+        let _ = feed.await;
+        let split = out.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let mut response = Response::builder();
+        for line in String::from_utf8_lossy(&out[..split]).lines() {
+            let (name, value) = line.split_once(": ").unwrap();
+            response = match name {
+                "Status" => response.status(value[..3].parse::<u16>().unwrap()),
+                _ => response.header(name, value),
+            };
+        }
+        response.body(axum::body::Body::from(out[split + 4..].to_vec())).unwrap()
+    }
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let app = axum::Router::new()
+        .fallback(move |method, uri, headers, body| backend(root.clone(), method, uri, headers, body));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_opens_a_repository_over_http() {
+    let (remote, Fixture { world, dir: _dir }) =
+        (Remote::new(), world(&[("TOKEN", "canary-git-token"), ("WRONG", "canary-wrong")]));
+    git(&remote.path(), &["config", "http.receivepack", "true"]);
+    let port = over_http(remote.dir.path().to_owned()).await;
+    let with = |token: Value| {
+        let mut call = commit(&remote, tag("1.4.2"));
+        let config = &mut call.connection.as_mut().unwrap().config;
+        config["url"] = format!("http://127.0.0.1:{port}/remote.git").into();
+        config["username"] = "deploy".into();
+        config["token"] = token;
+        call
+    };
+    let out = ok(world.perform(with(json!({ "$secret": "TOKEN" }))).await);
+    assert_eq!(out["changed"], true);
+    assert!(remote.show("main:apps/shop/values.yaml").contains("1.4.2"));
+    for token in [json!({ "$secret": "WRONG" }), Value::Null] {
+        let failure = err(world.perform(with(token.clone())).await);
+        assert_eq!((failure.name.as_str(), failure.retryable), ("Denied", false), "{token}: {}", failure.message);
+        assert!(!format!("{failure:?}").contains("canary"));
+    }
+    let mut nowhere = with(json!({ "$secret": "TOKEN" }));
+    nowhere.connection.as_mut().unwrap().config["url"] = "http://127.0.0.1:1/remote.git".into();
+    let failure = err(world.perform(nowhere).await);
+    assert_eq!((failure.name.as_str(), failure.retryable), ("Connect", true), "{}", failure.message);
+}

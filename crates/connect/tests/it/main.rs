@@ -28,4 +28,4 @@ mod git;
 mod http;
 mod slack;
 
-// mod catalog;
+mod catalog;

@@ -78,6 +78,10 @@ fn set_in_tree(tree: &mut Value, path: &[String], value: Value) -> Option<()> {
         *tree = Value::Object(serde_json::Map::new());
     }
     let slot = match tree {
+        // What an anchor or a tag of YAML stands before; see `yaml_tree`.
+        Value::Object(object) if object.contains_key("!") && object.contains_key("&") && object.contains_key("=") => {
+            return set_in_tree(object.get_mut("=")?, path, value);
+        }
         Value::Object(object) => object.entry(first.clone()).or_insert(Value::Null),
         Value::Array(items) => items.get_mut(path::index(first)?)?,
         _ => return None,

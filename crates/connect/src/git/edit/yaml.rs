@@ -93,23 +93,39 @@ fn replace(
         _ => None,
     };
     let new = written(value, style, flow);
-    let block = match &node.kind {
+    let below = match &node.kind {
         Kind::Map { flow, .. } | Kind::Seq { flow, .. } => !flow,
-        _ => false,
+        Kind::Scalar { style, .. } => matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
+        Kind::Alias(_) => false,
     };
-    match parent {
+    let range = match parent {
         // Written on the lines below its key, or not at all: the new value follows the colon.
-        Some((key, _)) if block || node.is_empty(text) => {
+        Some((key, _)) if below || node.is_empty(text) => {
             let colon = colon(text, key.span.end);
-            let end = if block { node.span.end } else { colon };
-            Ok(replaced(text, colon..end.max(colon), &format!(" {new}")))
+            let old = if below { text.get(colon..node.span.end).unwrap_or_default().trim_end() } else { "" };
+            return Ok(replaced(text, colon..colon + old.len(), &format!(" {new}")));
         }
-        _ if node.is_empty(text) => {
-            let space = if text.get(..node.span.start).is_some_and(|before| before.ends_with('-')) { " " } else { "" };
-            Ok(replaced(text, node.span.clone(), &format!("{space}{new}")))
+        None if matches!(style, Some(ScalarStyle::Literal | ScalarStyle::Folded)) => {
+            header(text, node.span.start)..node.span.end
         }
-        _ => Ok(replaced(text, node.span.clone(), &new)),
-    }
+        _ => node.span.clone(),
+    };
+    // A dash and nothing behind it.
+    let space = if node.is_empty(text) && text.get(..range.start).is_some_and(|before| before.ends_with('-')) {
+        " "
+    } else {
+        ""
+    };
+    Ok(replaced(text, range, &format!("{space}{new}")))
+}
+
+/// Where the `|` or `>` stands whose block begins at this byte.
+fn header(text: &str, content: usize) -> usize {
+    let before = text.get(..content).unwrap_or_default().trim_end();
+    let line = before.rfind('\n').map_or(0, |at| at + 1);
+    let code = before.get(line..).unwrap_or_default();
+    let code = code.split(" #").next().unwrap_or_default();
+    code.rfind(['|', '>']).map_or(content, |at| line + at)
 }
 
 /// The byte after the colon that follows a key.

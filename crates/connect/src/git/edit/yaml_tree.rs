@@ -81,13 +81,13 @@ pub(super) fn parse(text: &str) -> Result<Document, Error> {
                 leaf(Kind::Alias(anchor), 0, None, span)
             }
             Event::SequenceStart(anchor, tag) => {
-                let flow = text.as_bytes().get(span.start) == Some(&b'[');
+                let flow = opens(text, &span, b'[');
                 let kind = Kind::Seq { items: Vec::new(), flow };
                 push(&mut stack, leaf(kind, anchor, tag.map(|tag| tag.to_string()), span)).map_err(wrong)?;
                 continue;
             }
             Event::MappingStart(anchor, tag) => {
-                let flow = text.as_bytes().get(span.start) == Some(&b'{');
+                let flow = opens(text, &span, b'{');
                 let kind = Kind::Map { entries: Vec::new(), flow };
                 push(&mut stack, leaf(kind, anchor, tag.map(|tag| tag.to_string()), span)).map_err(wrong)?;
                 continue;
@@ -101,6 +101,11 @@ pub(super) fn parse(text: &str) -> Result<Document, Error> {
         place(&mut stack, &mut root, done);
     }
     Ok(Document { root, used })
+}
+
+/// Whether a collection begins with this bracket; an anchor or a tag may stand before it.
+fn opens(text: &str, span: &Range<usize>, bracket: u8) -> bool {
+    text.get(span.clone()).is_some_and(|opening| opening.as_bytes().last() == Some(&bracket))
 }
 
 fn push(stack: &mut Vec<Frame>, node: Node) -> Result<(), String> {
