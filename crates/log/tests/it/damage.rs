@@ -314,3 +314,32 @@ fn whatever_the_bytes_are() {
         assert_eq!(readable(&log, 60).last(), Some(&end), "seed {seed}");
     }
 }
+
+/// Nothing of a batch that the state has folded can be read: its positions stay taken, the log goes on behind them.
+#[test]
+fn a_whole_batch_is_lost_that_the_state_has_folded() {
+    for filler in [0, 0xff, 0x5a] {
+        let (disk, ends) = three_batches();
+        let mut bytes = disk.content(&segment(0)).unwrap();
+        bytes[ends[1]..].fill(filler);
+        disk.plant(&segment(0), bytes);
+        let (log, recovery) = try_open(&disk, Some(8)).unwrap();
+        let [damage] = &recovery.damage[..] else { panic!("{:?}", recovery.damage) };
+        assert_eq!((damage.first.0, damage.until.0, damage.offset), (5, 8, ends[1] as u64));
+        assert_eq!((log.end().0, last_segment(&disk)), (8, segment(8)));
+        drop(log);
+        lives_on(&disk, Some(8), &[0, 1, 2, 3, 4], 8, "zeros");
+        let (log, recovery) = open(&disk);
+        assert_eq!((log.end().0, recovery.damage), (10, vec![]), "it is in the index now");
+        let verified = log.reader().verify().unwrap();
+        assert_eq!((verified.good, verified.damage.len(), verified.changed.len()), (7, 1, 0));
+        let entries = everything(&log);
+        for position in 5..8 {
+            assert!(
+                matches!(&entries[position], Entry::Unreadable { why: Unreadable::Damaged { path, .. }, .. } if *path == segment(0))
+            );
+        }
+        assert!(log.chain(Position(6)).is_err());
+        assert!(log.chain(Position(9)).is_ok());
+    }
+}
