@@ -62,7 +62,6 @@ impl Walk<'_> {
     }
 
     fn object(&mut self, number: u32, node: &Node, at: usize, element: u32, depth: u32) -> Option<usize> {
-        let opened = at;
         let mut left = node.enough();
         let mut at = self.space(at + 1);
         if self.byte(at)? == b'}' {
@@ -87,8 +86,8 @@ impl Walk<'_> {
                     let end = self.value(kid, at, element, depth + 1)?;
                     left -= 1;
                     if left == 0 {
-                        // All that is asked for was seen, and keys do not come twice.
-                        return self.scan.container_end(self.bytes, opened);
+                        // All that is asked for was seen, and keys do not come twice. Around it nothing more comes.
+                        return if depth == 0 { None } else { self.scan.close(self.bytes, end, 1) };
                     }
                     end
                 }

@@ -33,7 +33,8 @@ pub(super) struct Question {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) slot: u32,
-    /// A question that must be answered by yes as well and is cheap to look at, or none.
+    /// A question of another field that must be answered by yes as well, or none: most branches fail here, at the
+    /// cost of one look.
     pub(super) guard: u32,
 }
 

@@ -67,6 +67,37 @@ fn cost(questions: &Questions, asked: &[u32], keys: &[(u32, usize)]) -> u64 {
     cost
 }
 
+/// How a branch is found.
+struct Choice {
+    /// The field that is its access, if there is one.
+    access: usize,
+    /// The questions of that field that values are looked up for, with the lengths of their texts.
+    keys: Vec<(u32, usize)>,
+    /// A question of another field to look at first, or [`NO`].
+    guard: u32,
+}
+
+/// The same for what cannot be looked up, so that it is only a guess how often it is met: an exclusion mostly is.
+fn guess(test: &Test) -> u64 {
+    match test {
+        Test::Range(_) => 1 << 19,
+        Test::Wildcard(_) | Test::Cidr(_) | Test::PrefixFold(_) | Test::SuffixFold(_) => 1 << 17,
+        _ => 1 << 21,
+    }
+}
+
+/// How much it takes to answer for a field: 0 if the values were hashed anyway.
+fn effort(field: &Field) -> u32 {
+    let effort = |test: &Test| match test {
+        Test::Text(_) | Test::Number(_) | Test::True | Test::False | Test::Null => 0,
+        Test::Present | Test::Absent => 1,
+        Test::Prefix(_) | Test::Suffix(_) => 2,
+        Test::Wildcard(_) | Test::Cidr(_) => 4,
+        _ => 3,
+    };
+    field.any.iter().map(effort).max().unwrap_or(0)
+}
+
 impl<T: Copy> Shelf<T> {
     pub(super) fn is_empty(&self) -> bool {
         self.slots.len() == self.free.len()
@@ -84,35 +115,7 @@ impl<T: Copy> Shelf<T> {
             .iter()
             .map(|field| field.any.iter().map(|test| self.questions.take(&field.path, test)).collect())
             .collect();
-        let mut best: Option<(u64, usize, usize, Vec<(u32, usize)>)> = None;
-        let mut guard: Option<(u64, u32)> = None;
-        let mut cheapest: Vec<(u64, u32, usize)> = Vec::new();
-        for (at, (field, numbers)) in branch.fields.iter().zip(&asked).enumerate() {
-            let Some(keys) = self.keys(field, numbers) else { continue };
-            let cost = cost(&self.questions, numbers, &keys);
-            let length: usize = keys.iter().map(|(_, length)| length).sum();
-            if let [single] = numbers.as_slice()
-                && matches!(field.any.first(), Some(Test::Text(_)))
-            {
-                cheapest.push((cost, *single, at));
-            }
-            let better =
-                best.as_ref().is_none_or(|(least, longest, ..)| cost < *least || (cost == *least && length > *longest));
-            if better {
-                if let Some((.., old)) = best.replace((cost, length, at, keys)) {
-                    self.drop_keys(&old);
-                }
-            } else {
-                self.drop_keys(&keys);
-            }
-        }
-        let (access, keys) = best.map_or((usize::MAX, Vec::new()), |(_, _, at, keys)| (at, keys));
-        for (cost, question, at) in cheapest {
-            if at != access && guard.is_none_or(|(least, _)| cost < least) {
-                guard = Some((cost, question));
-            }
-        }
-        let guard = guard.map_or(NO, |(_, question)| question);
+        let Choice { access, keys, guard } = self.choose(branch, &asked);
         let slot = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
         let mut words = Vec::with_capacity(keys.len() * 2 + 2 + asked.len() * 2);
         for (question, _) in &keys {
@@ -125,7 +128,10 @@ impl<T: Copy> Shelf<T> {
             self.rest.push(slot);
         }
         let lists = u32::try_from(words.len() / 2).unwrap_or(0);
-        for numbers in &asked {
+        // What is answered by a hash comes before what must be computed, and the access, mostly met already, last.
+        let mut order: Vec<usize> = (0..asked.len()).collect();
+        order.sort_by_key(|at| (*at == access, branch.fields.get(*at).map_or(0, |field| effort(field))));
+        for numbers in order.into_iter().filter_map(|at| asked.get(at)) {
             match numbers.as_slice() {
                 [single] => words.push(*single),
                 many => {
@@ -140,6 +146,32 @@ impl<T: Copy> Shelf<T> {
             None => self.slots.push(fresh),
         }
         slot
+    }
+
+    /// Chooses by which field a branch is looked up, and which other field is looked at first.
+    fn choose(&mut self, branch: &Branch, asked: &[Vec<u32>]) -> Choice {
+        let mut access: Option<(u64, std::cmp::Reverse<usize>, usize, Vec<(u32, usize)>)> = None;
+        let mut guards: Vec<(u64, u32, usize)> = Vec::new();
+        for (at, (field, numbers)) in branch.fields.iter().zip(asked).enumerate() {
+            let keys = self.keys(field, numbers);
+            let cost = keys.as_ref().map(|keys| cost(&self.questions, numbers, keys));
+            if let ([single], Some(test)) = (numbers.as_slice(), field.any.first()) {
+                guards.push((cost.unwrap_or_else(|| guess(test)), *single, at));
+            }
+            let (Some(keys), Some(cost)) = (keys, cost) else { continue };
+            // Of two that cost the same, the one with the longer texts.
+            let length = std::cmp::Reverse(keys.iter().map(|(_, length)| length).sum());
+            if access.as_ref().is_none_or(|(least, longest, ..)| (cost, length) < (*least, *longest)) {
+                if let Some((.., worse)) = access.replace((cost, length, at, keys)) {
+                    self.drop_keys(&worse);
+                }
+            } else {
+                self.drop_keys(&keys);
+            }
+        }
+        let (access, keys) = access.map_or((usize::MAX, Vec::new()), |(.., at, keys)| (at, keys));
+        let guard = guards.into_iter().filter(|(.., at)| *at != access).min();
+        Choice { access, keys, guard: guard.map_or(NO, |(_, question, _)| question) }
     }
 
     /// The questions by which a branch is found through this field, with the lengths of their texts; none if some
@@ -238,7 +270,7 @@ impl<T: Copy> Shelf<T> {
         for hit in &hits {
             let Some(question) = self.questions.get(*hit) else { continue };
             for entry in &question.entries {
-                if (entry.guard == NO || scratch.is_answered(entry.guard)) && ask.meets(entry.slot, scratch) {
+                if (entry.guard == NO || ask.answer(entry.guard, scratch) != 0) && ask.meets(entry.slot, scratch) {
                     out.extend(self.id(entry.slot));
                 }
             }
@@ -259,17 +291,23 @@ impl<T: Copy> Shelf<T> {
     fn answer(&self, view: &View<'_>, scratch: &mut Scratch) {
         let questions = &self.questions;
         let data = view.data();
+        let mut more: Vec<u32> = Vec::new();
         for at in 0..scratch.fields.found.len() {
             let Some(found) = scratch.fields.found.get(at).copied() else { continue };
             let Some(lookups) = questions.lookups(found.node) else { continue };
             let value = scratch.fields.value(&found, data);
-            let mut yes = [NO; 1];
+            let mut yes = None;
             match value.kind {
                 Kind::Text => {
                     if lookups.texts > 0 {
-                        yes = [questions.find(found.node, Class::Text, value.bytes).unwrap_or(NO)];
+                        yes = questions.find(found.node, Class::Text, value.bytes);
                     }
-                    let mut more = Vec::new();
+                    if lookups.folds == 0 && lookups.prefixes.is_empty() && lookups.suffixes.is_empty() {
+                        if let Some(question) = yes {
+                            scratch.yes(questions, question, found.element);
+                        }
+                        continue;
+                    }
                     for (length, _) in &lookups.prefixes {
                         let Some(part) = value.bytes.get(..*length as usize) else { break };
                         more.extend(questions.find(found.node, Class::Prefix, part));
@@ -285,24 +323,22 @@ impl<T: Copy> Shelf<T> {
                     if lookups.folds > 0 && fold::fold_into(value.bytes, &mut scratch.room) {
                         more.extend(questions.find(found.node, Class::Fold, &scratch.room));
                     }
-                    for question in more {
+                    for question in more.drain(..) {
                         scratch.yes(questions, question, found.element);
                     }
                 }
                 Kind::Number if lookups.numbers > 0 => {
                     if number::key(value.bytes, &mut scratch.room) {
-                        yes = [questions.find(found.node, Class::Number, &scratch.room).unwrap_or(NO)];
+                        yes = questions.find(found.node, Class::Number, &scratch.room);
                     }
                 }
                 Kind::True | Kind::False | Kind::Null if lookups.literals > 0 => {
-                    yes = [questions.find(found.node, Class::Literal, value.bytes).unwrap_or(NO)];
+                    yes = questions.find(found.node, Class::Literal, value.bytes);
                 }
                 _ => {}
             }
-            for question in yes {
-                if question != NO {
-                    scratch.yes(questions, question, found.element);
-                }
+            if let Some(question) = yes {
+                scratch.yes(questions, question, found.element);
             }
         }
     }

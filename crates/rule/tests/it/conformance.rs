@@ -50,3 +50,42 @@ fn event_rulers_answers() {
     };
     check(&rows(&shared.join("data/patterns/conformance.jsonl")));
 }
+
+#[test]
+fn our_own_cases() {
+    let rows = rows(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/patterns.jsonl"));
+    assert!(rows.len() >= 150);
+    check(&rows);
+    for row in &rows {
+        let naive = crate::naive::matches(&row["pattern"], &row["event"]);
+        // Where the naive evaluator takes its own shortcuts it is not asked: folding, dots, exact digits, IPv6.
+        let shortcuts =
+            ["kelvin", "ß", "one character stays", "dot", "first step", "sixteen digits", "escaped", "IPv6"];
+        if !shortcuts.iter().any(|shortcut| row["about"].as_str().unwrap().contains(shortcut)) {
+            assert_eq!(naive, row["matches"].as_bool().unwrap(), "naive: {row}");
+        }
+    }
+}
+
+/// All recorded patterns in one index: each event is met by those that meet it alone.
+#[test]
+fn together_as_alone() {
+    let mut all = rows(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/patterns.jsonl"));
+    if let Some(shared) = shared() {
+        all.extend(rows(&shared.join("data/patterns/conformance.jsonl")));
+    }
+    let patterns: Vec<Pattern> = all.iter().map(|row| Pattern::compile(&row["pattern"]).unwrap()).collect();
+    let mut index = ensue_rule::Index::new();
+    for (at, pattern) in patterns.iter().enumerate() {
+        index.add(at, pattern);
+    }
+    let mut out = Vec::new();
+    for (at, row) in all.iter().enumerate() {
+        let event = row["event"].to_string();
+        let view = View::of_json(event.as_bytes());
+        index.matches(&view, &mut out);
+        assert_eq!(out.contains(&at), row["matches"].as_bool().unwrap(), "row {at}");
+        let alone: Vec<usize> = (0..patterns.len()).filter(|at| patterns[*at].matches(&view)).collect();
+        assert_eq!(out, alone, "row {at}: {event}");
+    }
+}

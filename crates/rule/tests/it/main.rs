@@ -10,5 +10,10 @@
 )]
 
 mod conformance;
+mod refused;
+
+mod events;
+
+mod bounds;
 mod naive;
 mod property;

@@ -10,7 +10,7 @@ use serde_json::Value;
 type Way = BTreeMap<Vec<String>, Vec<Value>>;
 
 /// Whether the event meets the pattern.
-pub fn matches(pattern: &Value, event: &Value) -> bool {
+pub(crate) fn matches(pattern: &Value, event: &Value) -> bool {
     let mut ways = vec![Way::new()];
     expand(pattern, &[], &mut ways);
     ways.iter().any(|way| {
@@ -121,6 +121,7 @@ fn holds(test: &Value, value: &Value) -> bool {
     let (name, operand) = operator.iter().next().unwrap();
     let text = value.as_str();
     match (name.as_str(), operand) {
+        ("exact", _) => value == operand,
         ("exists", _) => operand == &Value::Bool(true),
         ("prefix", Value::String(want)) => text.is_some_and(|text| text.starts_with(want.as_str())),
         ("suffix", Value::String(want)) => text.is_some_and(|text| text.ends_with(want.as_str())),
