@@ -46,10 +46,11 @@ pub struct Connection {
 }
 
 impl Call {
-    /// The mark that says why something was done: effect and run, and the rest of the cause.
+    /// The mark that says why something was done: effect and run, and the beginning of the rest of the cause.
     #[must_use]
     pub fn mark(&self) -> String {
-        let cause: String = self.cause.chars().filter(|c| !c.is_control()).collect();
+        // A key of a correlation can be 64 KiB long; a mark is one line of a message or a header.
+        let cause: String = self.cause.chars().filter(|c| !c.is_control()).take(200).collect();
         format!("{} {} {cause}", self.effect, self.run).trim_end().to_owned()
     }
 

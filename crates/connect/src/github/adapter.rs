@@ -107,8 +107,8 @@ pub(super) fn facts(name: &str, body: &[u8], now: Time) -> Facts {
             kind.push_str(&part);
         }
     }
-    let times = row.times.iter().filter_map(|path| at(body, path));
-    let time = times.filter(|text| Time::parse(text).is_ok()).next();
+    let mut times = row.times.iter().filter_map(|path| at(body, path));
+    let time = times.find(|text| Time::parse(text).is_ok());
     Facts {
         kind,
         source: source(row, body),

@@ -153,7 +153,9 @@ fn headers(call: &Call) -> Result<HeaderMap, Failure> {
     for (name, value) in given.into_iter().flatten() {
         insert(&mut headers, name, &scalar(value))?;
     }
-    insert(&mut headers, MARK.as_str(), &call.mark())?;
+    // A key of a correlation may hold any character; a header may not.
+    let mark = call.mark().replace(|c: char| !c.is_ascii_graphic() && c != ' ', "?");
+    insert(&mut headers, MARK.as_str(), &mark)?;
     Ok(headers)
 }
 
@@ -218,10 +220,10 @@ fn read_body(response: &Response) -> Value {
     }
     let kind = response.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if kind.ends_with("/json") || kind.ends_with("+json") {
-        if let Ok(value) = serde_json::from_slice(&response.body) {
-            return value;
-        }
+    if (kind.ends_with("/json") || kind.ends_with("+json"))
+        && let Ok(value) = serde_json::from_slice(&response.body)
+    {
+        return value;
     }
     String::from_utf8_lossy(&response.body).into_owned().into()
 }

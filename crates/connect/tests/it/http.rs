@@ -110,7 +110,7 @@ async fn what_is_sent() {
         port,
         json!({ "method": "POST", "path": "/a?x=1", "query": { "y": [1, "b c"], "z": true }, "headers": { "X-Mine": "m" }, "body": { "k": [1] } }),
     );
-    call.cause = "shop/deploy\nX-Evil: 1".to_owned();
+    call.cause = "shop/deploy\nX-Evil: ü".to_owned();
     let config = &mut call.connection.as_mut().unwrap().config;
     config["bearer"] = json!({ "$secret": "TOKEN" });
     config["idempotencyHeader"] = "Idempotency-Key".into();
@@ -124,7 +124,7 @@ async fn what_is_sent() {
     assert_eq!(headers["authorization"], "Bearer canary-bearer");
     assert_eq!(headers["content-type"], "application/json");
     assert_eq!(headers["idempotency-key"], effect.as_str());
-    assert_eq!(headers["ensue-cause"], format!("{effect} {run} shop/deployX-Evil: 1").as_str());
+    assert_eq!(headers["ensue-cause"], format!("{effect} {run} shop/deployX-Evil: ?").as_str());
     assert_eq!((&headers["x-mine"], &headers["x-own"]), (&json!("m"), &json!("o")));
     assert!(headers["user-agent"].as_str().unwrap().starts_with("ensue/"));
     // Basic, and a text.
