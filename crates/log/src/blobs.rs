@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use ensue_event::{BlobRef, Data, Digest, Event, Record, Span, Time, event::MAX_RECORD};
+use ensue_event::{BlobRef, Data, Digest, Event, Origin, Record, Span, Time, event::MAX_RECORD};
 
 use crate::Error;
 use crate::disk::{self, Disk};
+use crate::format::size_bound;
 
 /// How old a blob is at least when it is collected: one that was put and whose record is still on its way stays.
 const YOUNG: Span = Span::hours(1);
@@ -117,10 +118,14 @@ impl<D: Disk> Blobs<D> {
     /// Moves the data of an event into a blob where it is too large for a record. Whether it did.
     pub fn put_large(&self, event: &mut Event) -> Result<bool, Error> {
         let (bytes, json) = match &event.data {
-            Data::Json(bytes) if bytes.len() > MAX_RECORD => (bytes.clone(), true),
-            Data::Bytes(bytes) if bytes.len() > MAX_RECORD => (bytes.clone(), false),
+            Data::Json(bytes) => (bytes.clone(), true),
+            Data::Bytes(bytes) => (bytes.clone(), false),
             _ => return Ok(false),
         };
+        let is_large = bytes.len() > MAX_RECORD || size_bound(&Origin::Node, event) > MAX_RECORD + BlobRef::HEAD / 2;
+        if !is_large || bytes.len() <= BlobRef::HEAD {
+            return Ok(false);
+        }
         let digest = self.put(&bytes)?;
         let head = Bytes::copy_from_slice(bytes.get(..BlobRef::HEAD).unwrap_or(&bytes));
         let blob = BlobRef { digest, size: bytes.len() as u64, json, head };

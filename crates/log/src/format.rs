@@ -15,7 +15,7 @@
 //! The chain is BLAKE3(chain before, position, time, keys, origin, BLAKE3(event)). It leaves out the event itself, so
 //! it can be verified after a purge has destroyed one.
 
-use ensue_event::{Digest, Event, Key, Origin, Position, Time, codec};
+use ensue_event::{Attr, Data, Digest, Event, Key, Origin, Position, Time, codec};
 
 use crate::{Draft, Error};
 
@@ -284,6 +284,25 @@ fn origin_len(origin: &Origin) -> usize {
     }
 }
 
+/// An upper bound of the bytes of a record, without writing them.
+pub(crate) fn size_bound(origin: &Origin, event: &Event) -> usize {
+    /// Length, name, kind and value of an attribute that is not text; more than any fixed part.
+    const FIXED: usize = 16;
+    let texts = [Some(&event.id), Some(&event.source), Some(&event.kind), event.subject.as_ref(), event.time.as_ref()];
+    let texts = texts.into_iter().chain([event.content_type.as_ref(), event.schema.as_ref()]).flatten();
+    let texts: usize = texts.map(|text| FIXED + text.len()).sum();
+    let extension = |(name, value): &(Box<str>, Attr)| {
+        let text = if let Attr::Text(text) = value { text.len() } else { 0 };
+        2 * FIXED + name.len() + text
+    };
+    let data = match &event.data {
+        Data::None => 0,
+        Data::Json(bytes) | Data::Bytes(bytes) => bytes.len(),
+        Data::Blob { blob, .. } => 40 + blob.head.len(),
+    };
+    origin_len(origin) + texts + event.extensions.iter().map(extension).sum::<usize>() + data + FIXED
+}
+
 /// What two arrivals with the same id are compared by where the caller gives no digest of the body as received: the
 /// event, not the source through which it came.
 #[must_use]
@@ -346,7 +365,7 @@ pub(crate) fn put(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ensue_event::{Emission, event::Attr};
+    use ensue_event::{BlobRef, Emission};
 
     #[test]
     fn the_origin_is_what_stands_before_the_event() {
@@ -357,6 +376,31 @@ mod tests {
             let mut bytes = Vec::new();
             codec::encode(&origin, &event, &mut bytes);
             assert_eq!(Digest::of(&bytes[origin_len(&origin)..]), identity(&event), "{origin:?}");
+        }
+    }
+
+    #[test]
+    fn the_bound_of_the_size_is_close_and_never_too_small() {
+        let mut events = vec![Event::new("1", "/s", "t")];
+        let mut full = Event::new("i".repeat(100), "/s", "t").with_json(&serde_json::json!("x".repeat(2000)));
+        full.subject = Some("s".into());
+        full.time = Some("2026-01-01T00:00:00Z".into());
+        full.content_type = Some("application/json".into());
+        full.schema = Some("https://example.com/s".into());
+        for (name, value) in [("a", Attr::Bool(true)), ("b", Attr::Int(1)), ("c", Attr::Text("c".repeat(300).into()))] {
+            full.set_extension(name, value);
+        }
+        events.push(full.clone());
+        let head = vec![0; 500].into();
+        full.data = Data::Blob { blob: BlobRef { digest: Digest::ZERO, size: 9, json: true, head }, whole: None };
+        events.push(full);
+        for event in &events {
+            for origin in [Origin::Node, Origin::Source("github".into())] {
+                let mut bytes = Vec::new();
+                codec::encode(&origin, event, &mut bytes);
+                let bound = size_bound(&origin, event);
+                assert!(bound >= bytes.len() && bound < bytes.len() + 300, "{bound} {}", bytes.len());
+            }
         }
     }
 

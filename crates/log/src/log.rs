@@ -27,6 +27,13 @@ impl Draft {
         Draft { origin, event, digest: None, second: None }
     }
 
+    /// Whether it is small enough for a record. One that is not fails the whole batch: whoever takes events in asks
+    /// before, after [`crate::Blobs::put_large`] has moved what can be moved.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        crate::format::size_bound(&self.origin, &self.event) <= crate::format::MAX_BODY
+    }
+
     /// What a second arrival is compared by with [`Found::is_same`].
     #[must_use]
     pub fn identity(&self) -> Digest {

@@ -244,6 +244,7 @@ fn agreement(place: Place<'_>) {
 fn too_large(place: Place<'_>) {
     let mut log = place();
     let batch = [draft(0, 10), draft(1, 3 << 20)];
+    assert_eq!(batch.each_ref().map(Draft::fits), [true, false]);
     assert!(matches!(log.append(Time(1), &batch), Err(Error::TooLarge { .. })));
     assert_eq!(log.end(), Position(0));
     log.append(Time(1), &[draft(0, 1 << 20)]).unwrap();

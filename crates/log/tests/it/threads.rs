@@ -59,3 +59,13 @@ fn cat_prints_what_is_there() {
     assert!(lines[0].starts_with(r#"{"at":"1970-01-01T00:00:01Z","event":{"#), "{}", lines[0]);
     assert_eq!(log.reader().cat(Position(0), Position(1_000_000)).count(), 40);
 }
+
+#[test]
+fn what_may_go_to_another_thread() {
+    fn anywhere<T: Send + Sync + Clone>() {}
+    fn moved<T: Send>() {}
+    anywhere::<ensue_log::Reader<RealDisk>>();
+    anywhere::<ensue_log::Blobs<RealDisk>>();
+    moved::<FileLog<RealDisk>>();
+    moved::<Box<dyn Log>>();
+}
