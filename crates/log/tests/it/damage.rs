@@ -334,9 +334,9 @@ fn a_whole_batch_is_lost_that_the_state_has_folded() {
         let verified = log.reader().verify().unwrap();
         assert_eq!((verified.good, verified.damage.len(), verified.changed.len()), (7, 1, 0));
         let entries = everything(&log);
-        for position in 5..8 {
+        for entry in &entries[5..8] {
             assert!(
-                matches!(&entries[position], Entry::Unreadable { why: Unreadable::Damaged { path, .. }, .. } if *path == segment(0))
+                matches!(entry, Entry::Unreadable { why: Unreadable::Damaged { path, .. }, .. } if *path == segment(0))
             );
         }
         assert!(log.chain(Position(6)).is_err());
