@@ -1,1 +1,23 @@
-//! Looking at it: scenarios, why, the simulator.
+//! Looking at it: why something happened, what a scenario expects, and what the simulator breaks.
+//!
+//! This crate **is** the readers of the engine: [`why`] builds the chain of causes as a tree from records alone;
+//! [`scenario`] runs automations in virtual time with mocked actions; [`sim`] drives the whole loop under faults from
+//! a seed. It **is not** part of the engine: nothing here is read by it, and nothing here decides anything.
+//!
+//! Invariants:
+//! - What `why` shows are recorded facts; only plain mismatches are computed again, by the same patterns.
+//! - A scenario and a simulation go through the same fold, pump and log as the real thing.
+//! - Two simulations of one seed write the same trace, byte for byte.
+
+pub mod history;
+
+pub mod tree;
+
+pub mod why;
+
+pub mod scenario;
+
+pub mod sim;
+
+pub use history::History;
+pub use tree::Tree;

@@ -422,7 +422,7 @@ impl<'a> Machine<'a> {
                 self.run.cancelled.is_none() && (arm.errors.is_empty() || arm.errors.contains(&failed.error.name))
             });
             if let Some(arm) = arm {
-                self.run.at.frames.truncate(region.frames);
+                self.leave_calls(region.frames, &failed);
                 self.run.at.held.truncate(region.held);
                 self.run.caught = Some(failed.clone());
                 if arm.fatal {
@@ -432,7 +432,7 @@ impl<'a> Machine<'a> {
                 return true;
             }
             if let Some(finally) = region.finally {
-                self.run.at.frames.truncate(region.frames);
+                self.leave_calls(region.frames, &failed);
                 self.run.at.held.truncate(region.held);
                 self.run.at.held.push(Held::Failure(failed));
                 self.run.at.node = finally;
@@ -445,8 +445,22 @@ impl<'a> Machine<'a> {
             }
             next = region.parent;
         }
+        self.leave_calls(0, &failed);
         self.run.failed = Some(failed);
         false
+    }
+
+    /// A failure leaves called workflows: the calling steps have failed too.
+    fn leave_calls(&mut self, keep: usize, failed: &Failed) {
+        let now = self.world.now;
+        while self.run.at.frames.len() > keep
+            && let Some(frame) = self.run.at.frames.pop()
+        {
+            if let Some(state) = self.run.steps.get_mut(&frame.path) {
+                state.error = Some(failed.error.clone());
+                state.end(StepStatus::Failed, now);
+            }
+        }
     }
 
     fn answered(&mut self, effect: Key, attempt: u32, answer: Answer) {
@@ -513,11 +527,12 @@ impl<'a> Machine<'a> {
 
     fn cancel(&mut self, reason: String) -> Result<(), Refused> {
         self.not_over("it cannot be cancelled")?;
-        let waiting =
-            self.run.steps.values().find(|state| {
-                matches!(state.status, StepStatus::Running | StepStatus::Backoff | StepStatus::Uncertain)
-            });
-        if let Some(effect) = waiting.and_then(|state| state.effect) {
+        // A call of a workflow is under way too, but only what it calls has an effect.
+        let waiting = self.run.steps.values().find_map(|state| match state.status {
+            StepStatus::Running | StepStatus::Backoff | StepStatus::Uncertain => state.effect,
+            _ => None,
+        });
+        if let Some(effect) = waiting {
             self.out.push(Command::Forget(effect));
         }
         self.run.cancelled = Some(reason.clone());

@@ -1,0 +1,122 @@
+//! What must hold when everything has come to rest.
+
+use std::collections::BTreeMap;
+
+use ensue_event::ours::Ours;
+use ensue_event::{Position, Span};
+use ensue_log::{Entry, Log};
+use ensue_pump::{Pump, start};
+use ensue_state::{Memory, State};
+
+use super::node::{Node, quarantined, text};
+use super::outside::Outside;
+
+/// How long an id is known: after a clock that jumped a year it comes as new.
+const DEDUPE: Span = Span::hours(72);
+
+pub(super) fn all(node: &Node, outside: &Outside, violations: &mut Vec<String>) {
+    let mut wrong = Vec::new();
+    if let Err(why) = log(node, outside, &mut wrong) {
+        wrong.push(format!("the log cannot be read: {why}"));
+    }
+    runs(node, &mut wrong);
+    match rebuilt(node) {
+        Ok((live, anew)) if live == anew => {}
+        Ok((live, anew)) => wrong.push(difference(&live, &anew)),
+        Err(why) => wrong.push(format!("the state cannot be folded anew: {why}")),
+    }
+    violations.append(&mut wrong);
+}
+
+/// Nothing acknowledged is lost or there twice; no firing is decided twice; emissions stand in the order of decision.
+fn log(node: &Node, outside: &Outside, wrong: &mut Vec<String>) -> Result<(), String> {
+    let (mut events, mut fired) = (BTreeMap::new(), BTreeMap::new());
+    let (mut from, mut emission) = (node.log.first(), None);
+    while from < node.log.end() {
+        for entry in node.log.read(from, 256, usize::MAX).map_err(text)? {
+            from = entry.position().next();
+            let Entry::Record(record) = entry else {
+                wrong.push(format!("{entry:?} although only unsynced bytes were ever lost"));
+                continue;
+            };
+            if let ensue_event::Origin::Emitted(place) = record.origin {
+                // A second append of the same emission is nothing to the fold; a smaller one after a larger would be a
+                // decision out of order.
+                if emission.is_some_and(|last| place < last) {
+                    wrong.push(format!("emission {place} stands after {emission:?}"));
+                }
+                emission = Some(place);
+            }
+            if *record.event.source == *"/sim" {
+                events.entry(record.event.id.to_string()).or_insert_with(Vec::new).push(record.at);
+            }
+            if let Ok(Ours::RuleFired(firing)) = Ours::of(&record.event)
+                && let Some(earlier) = fired.insert(firing.firing, record.position)
+            {
+                wrong.push(format!(
+                    "firing {} was decided at {earlier} and again at {}",
+                    firing.firing, record.position
+                ));
+            }
+        }
+    }
+    for (id, position) in &outside.acked {
+        match events.get(id) {
+            None => wrong.push(format!("event {id} was acknowledged at {position} and is lost")),
+            Some(times) => {
+                let twice = times.is_sorted() && times.array_windows().any(|[a, b]| b.since(*a) < DEDUPE);
+                if twice {
+                    wrong.push(format!("event {id} is there more than once within {DEDUPE}: {times:?}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn runs(node: &Node, wrong: &mut Vec<String>) {
+    let state = node.pump.engine().state();
+    for (id, run) in state.runs.iter() {
+        if !run.status.over() {
+            wrong.push(format!("run {id} of {} is {} although nothing is left to do", run.rule, run.status.as_str()));
+        }
+    }
+    for (key, row) in state.outbox.iter() {
+        let (step, held, started) = (&row.effect.step, row.held, row.started);
+        wrong.push(format!("effect {key} of step {step} is left: held {held}, started {started}"));
+    }
+    for (place, pending) in state.emissions.iter() {
+        wrong.push(format!("emission {place} is left: {}", pending.event.kind));
+    }
+}
+
+/// The rows as they are, and as a fold from the first record makes them.
+fn rebuilt(node: &Node) -> Result<(String, String), String> {
+    let tables = Pump::<Memory>::tables();
+    let store = Memory::new(tables).map_err(text)?;
+    let aside = quarantined(&node.log)?;
+    let chain = |_: Position| None;
+    let (mut pump, _) = start::open(store, node.log.end(), &chain, aside).map_err(|(_, why)| text(why))?;
+    while pump.wants() < node.log.end() {
+        for entry in node.log.read(pump.wants(), 256, usize::MAX).map_err(text)? {
+            match entry {
+                Entry::Record(record) => pump.fold(&record).map_err(text)?,
+                Entry::Unreadable { position, why } => pump.unreadable(position, &format!("{why:?}")),
+            }
+        }
+    }
+    let end = node.log.end();
+    let last = Position(end.0.saturating_sub(1));
+    pump.checkpoint(node.log.chain(last).map_err(text)?).map_err(text)?;
+    Ok((node.pump.store().dump().map_err(text)?, pump.store().dump().map_err(text)?))
+}
+
+fn difference(live: &str, anew: &str) -> String {
+    let (live, anew): (Vec<&str>, Vec<&str>) = (live.lines().collect(), anew.lines().collect());
+    let only = |these: &[&str], those: &[&str]| {
+        let lines: Vec<String> =
+            these.iter().filter(|line| !those.contains(line)).take(3).map(|l| l.to_string()).collect();
+        lines.join("\n    ")
+    };
+    format!("folded anew, the rows differ:\n  live  {}\n  anew  {}", only(&live, &anew), only(&anew, &live))
+}
