@@ -238,3 +238,27 @@ fn all_is_trimmed_but_an_empty_segment() {
     log.append(Time(99), &drafts(60, 1, 200)).unwrap();
     assert_ne!(log.chain(Position(60)).unwrap(), chain);
 }
+
+#[test]
+fn a_sync_that_fails_while_the_log_is_opened() {
+    let mut refused = 0;
+    for n in 1..30 {
+        let disk = FaultDisk::new();
+        let mut log = filled(&disk, &[3, 3], 900);
+        disk.stop_after(1);
+        log.append(Time(9), &drafts(6, 3, 900)).unwrap_err();
+        drop(log);
+        disk.kill();
+        // The mark of that stop is not what is tested.
+        disk.lose(&folder().join("sync-failed"));
+        disk.fail(n, Fault::Eio);
+        refused += u32::from(try_open(&disk, None).is_err());
+        disk.kill();
+        let (log, _) = open(&disk);
+        let shown = readable(&log, 900);
+        drop(log);
+        disk.crash(u64::from(refused));
+        assert_eq!(readable(&open(&disk).0, 900), shown, "call {n}");
+    }
+    assert!(refused > 5);
+}
