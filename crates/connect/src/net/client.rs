@@ -165,6 +165,8 @@ impl Clients {
             let builder = Client::builder()
                 .user_agent(concat!("ensue/", env!("CARGO_PKG_VERSION")))
                 .redirect(Policy::none())
+                // One try: what is done again is the fold's to say.
+                .retry(reqwest::retry::never())
                 .no_proxy()
                 .connect_timeout(CONNECT)
                 .dns_resolver(Arc::new(filter));

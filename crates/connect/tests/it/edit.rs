@@ -126,6 +126,9 @@ fn collections_and_blocks_are_replaced_whole() {
             ("a: [1] # ]}\nb: 3\n", "a.0", json!(2), "a: [2] # ]}\nb: 3\n"),
             ("a: [1, 2] # ]}\nb: 3\n", "a", json!(2), "a: 2 # ]}\nb: 3\n"),
             ("a: {x: 1} # c\nb: 3\n", "a", json!(null), "a: null # c\nb: 3\n"),
+            // The parser's own end of what is quoted lies behind the comment: it went with the old value.
+            ("a: \" \\\"\" # c\n", "a", json!("w"), "a: \"w\" # c\n"),
+            ("a: ' '''  # c\n", "a", json!("w"), "a: 'w'  # c\n"),
             ("a: |\n  one\n  two\nb: 3\n", "a", json!("three"), "a: \"three\"\nb: 3\n"),
             ("a: >-\n  one\n  two\n\n# c\nb: 3\n", "a", json!("three"), "a: \"three\"\n\n# c\nb: 3\n"),
             ("l:\n  - |2 # x\n     one\n  - z\n", "l.0", json!("w"), "l:\n  - \"w\"\n  - z\n"),
@@ -213,5 +216,98 @@ fn no_text_makes_it_panic() {
             }
         }
         let _ = set("a.yaml", &text[..at], "a.b", &json!(1));
+    }
+}
+
+mod random {
+    use ensue_connect::git::edit::set;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    /// A file as people write them: maps in maps, lists of maps, any quotes, comments, blank lines, flow on one line.
+    #[derive(Debug, Clone)]
+    enum Tree {
+        Leaf(&'static str, &'static str),
+        Map(Vec<Tree>),
+        List(Vec<Tree>),
+    }
+
+    const SCALARS: &[&str] =
+        &["1", "'it''s'", "\"a\\tb\"", "plain text", "{x: 1}", "[a, 'b']", "~", "1.10", "über", "true"];
+    const COMMENTS: &[&str] = &["", " # note: {it}", "  #\t'", "\n", "\n\n# a line of its own"];
+
+    fn tree() -> impl Strategy<Value = Tree> {
+        let leaf = (prop::sample::select(SCALARS), prop::sample::select(COMMENTS));
+        leaf.prop_map(|(scalar, comment)| Tree::Leaf(scalar, comment)).prop_recursive(4, 24, 4, |inner| {
+            let some = prop::collection::vec(inner, 1..4);
+            prop_oneof![some.clone().prop_map(Tree::Map), some.prop_map(Tree::List)]
+        })
+    }
+
+    /// The path of each leaf with the line that it stands on, and the path of each map.
+    #[derive(Default)]
+    struct Places {
+        leaves: Vec<(String, usize)>,
+        maps: Vec<String>,
+    }
+
+    /// Writes the tree and remembers what stands where.
+    fn write(tree: &Tree, column: usize, path: &str, out: &mut String, places: &mut Places) {
+        let line = |out: &String| out.matches('\n').count();
+        let children = match tree {
+            Tree::Leaf(scalar, comment) => {
+                places.leaves.push((path.to_owned(), line(out)));
+                out.push_str(&format!(" {scalar}{comment}\n"));
+                return;
+            }
+            Tree::Map(children) | Tree::List(children) => children,
+        };
+        if matches!(tree, Tree::Map(_)) {
+            places.maps.push(path.to_owned());
+        }
+        if !path.is_empty() {
+            out.push('\n');
+        }
+        for (index, child) in children.iter().enumerate() {
+            let key = if matches!(tree, Tree::Map(_)) { format!("k{index}") } else { index.to_string() };
+            out.push_str(&" ".repeat(column));
+            out.push_str(&if matches!(tree, Tree::Map(_)) { format!("{key}:") } else { "-".to_owned() });
+            write(child, column + 2, &format!("{path}/{key}"), out, places);
+        }
+    }
+
+    proptest! {
+        /// Any leaf of any file: only its line changes, and setting it again changes nothing.
+        #[test]
+        fn one_line_changes(tree in tree(), at in any::<prop::sample::Index>(), value in "[ -~ü\n]{0,12}") {
+            let (mut text, mut places) = (String::from("# head\n"), Places::default());
+            let root = Tree::Map(vec![tree]);
+            write(&root, 0, "", &mut text, &mut places);
+            let (path, line) = at.get(&places.leaves);
+            let after = set("a.yaml", &text, path, &json!(value)).unwrap();
+            let lines = |text: &str| text.split('\n').map(str::to_owned).collect::<Vec<_>>();
+            let (mut old, mut new) = (lines(&text), lines(&after));
+            prop_assert_eq!(old.len(), new.len());
+            let (old_line, new_line) = (old.remove(*line), new.remove(*line));
+            prop_assert_eq!(old, new);
+            let comment = |line: &str| line.find(" #").map(|at| line[at..].to_owned());
+            if let Some(comment) = comment(&old_line) {
+                prop_assert!(new_line.ends_with(&comment));
+            }
+            prop_assert_eq!(set("a.yaml", &after, path, &json!(value)).unwrap(), after);
+        }
+
+        /// A member more of any map: one line more, and every other as it was.
+        #[test]
+        fn one_line_is_added(tree in tree(), at in any::<prop::sample::Index>(), value in "[ -~ü\n]{0,12}") {
+            let (mut text, mut places) = (String::from("# head\n"), Places::default());
+            write(&Tree::Map(vec![tree]), 0, "", &mut text, &mut places);
+            let path = format!("{}/new", at.get(&places.maps));
+            let after = set("a.yaml", &text, &path, &json!(value)).unwrap();
+            let mut old = text.split('\n').peekable();
+            let added: Vec<&str> = after.split('\n').filter(|line| old.next_if(|old| old == line).is_none()).collect();
+            prop_assert_eq!((added.len(), old.next()), (1, None));
+            prop_assert_eq!(set("a.yaml", &after, &path, &json!(value)).unwrap(), after);
+        }
     }
 }

@@ -71,7 +71,9 @@ pub(super) fn parse(text: &str) -> Result<Document, Error> {
             Event::Scalar(value, style, anchor, tag) => {
                 let span = match style {
                     ScalarStyle::Literal | ScalarStyle::Folded => trimmed(text, span),
-                    _ => span,
+                    ScalarStyle::SingleQuoted => quoted(text, span, b'\''),
+                    ScalarStyle::DoubleQuoted => quoted(text, span, b'"'),
+                    ScalarStyle::Plain => span,
                 };
                 let kind = Kind::Scalar { text: value.into_owned(), style };
                 leaf(kind, anchor, tag.map(|tag| tag.to_string()), span)
@@ -161,6 +163,26 @@ fn place(stack: &mut [Frame], root: &mut Option<Node>, node: Node) {
 fn trimmed(text: &str, span: Range<usize>) -> Range<usize> {
     let kept = text.get(span.clone()).unwrap_or_default().trim_end().len();
     span.start..span.start + kept
+}
+
+/// A quoted scalar's place up to its closing quote: the parser's own end can lie behind a comment.
+fn quoted(text: &str, span: Range<usize>, quote: u8) -> Range<usize> {
+    let bytes = text.as_bytes();
+    let at = |index: usize| bytes.get(index).copied();
+    let Some(open) = bytes.get(span.start..).and_then(|rest| rest.iter().position(|byte| *byte == quote)) else {
+        return span;
+    };
+    let mut index = span.start + open + 1;
+    while let Some(byte) = at(index) {
+        match byte {
+            b'\\' if quote == b'"' => index += 2,
+            // Within single quotes, two stand for one.
+            b'\'' if quote == b'\'' && at(index + 1) == Some(b'\'') => index += 2,
+            byte if byte == quote => return span.start..index + 1,
+            _ => index += 1,
+        }
+    }
+    span
 }
 
 impl Node {
