@@ -515,7 +515,7 @@ pub(crate) static SCENARIO: Shape = Shape {
     what: "a scenario",
     fields: &[
         Field::new("given", Ty::List(&Ty::Object(&GIVEN)), "What happens.").required(),
-        Field::new("actions", Ty::Map(&MOCK), "What actions answer."),
+        Field::new("actions", Ty::Map(&Ty::Object(&MOCK)), "What actions answer."),
         Field::new("expect", Ty::List(&Ty::Object(&EXPECT)), "What must come of it.").required(),
         Field::new("until", Ty::Duration, "How long it goes on, from the start."),
     ],
@@ -536,17 +536,28 @@ static GIVEN: Shape = Shape {
     habits: &[],
 };
 
-const MOCK: Ty = Ty::Either(&[Ty::Object(&ANSWER), Ty::List(&Ty::Object(&ANSWER))]);
+static MOCK: Shape = Shape {
+    what: "the answers of an action",
+    fields: &[
+        RETURNS,
+        FAILS_WITH,
+        Field::new("sequence", Ty::List(&Ty::Object(&ANSWER)), "One after the other; the last goes on for ever."),
+    ],
+    one_of: &["returns", "fails", "sequence"],
+    habits: ANSWER_HABITS,
+};
 
 static ANSWER: Shape = Shape {
     what: "an answer of an action",
-    fields: &[
-        Field::new("returns", Ty::Any, "It succeeds with these outputs."),
-        Field::new("fails", Ty::Object(&FAILS), "It fails."),
-    ],
+    fields: &[RETURNS, FAILS_WITH],
     one_of: &["returns", "fails"],
-    habits: &[("return", "returns"), ("fail", "fails"), ("error", "fails"), ("outputs", "returns")],
+    habits: ANSWER_HABITS,
 };
+
+const RETURNS: Field = Field::new("returns", Ty::Any, "It succeeds with these outputs.");
+const FAILS_WITH: Field = Field::new("fails", Ty::Object(&FAILS), "It fails.");
+const ANSWER_HABITS: &[(&str, &str)] =
+    &[("return", "returns"), ("fail", "fails"), ("error", "fails"), ("outputs", "returns")];
 
 static FAILS: Shape = Shape {
     what: "a failure",

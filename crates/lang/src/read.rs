@@ -151,9 +151,19 @@ impl Cx<'_> {
 
     /// A tree whose texts are templates; `json` is what to compile where that is not the tree itself.
     pub(crate) fn tree(&mut self, node: &Node, json: &Value, scope: &Scope) -> Option<TemplateValue> {
-        self.leaves(node, scope);
-        // Wrong leaves were reported one by one.
-        TemplateValue::compile(json).ok()
+        if !self.pinned {
+            self.leaves(node, scope);
+        }
+        match TemplateValue::compile(json) {
+            Ok(tree) => Some(tree),
+            Err(error) => {
+                // Elsewhere wrong leaves were reported one by one.
+                if self.pinned {
+                    self.report.push(Diagnostic::error("expression", node.span, error.to_string()));
+                }
+                None
+            }
+        }
     }
 
     pub(crate) fn leaves(&mut self, node: &Node, scope: &Scope) {

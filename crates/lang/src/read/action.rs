@@ -44,12 +44,12 @@ impl Body<'_, '_> {
             }
         }
         let mut json = with.to_json();
-        if exec {
+        let with = if exec {
             self.environment(step, with, &mut json);
+            ensue_expr::TemplateValue::compile(&json).ok()?
         } else {
-            self.cx.leaves(with, &self.scope);
-        }
-        let with = ensue_expr::TemplateValue::compile(&json).ok()?;
+            self.cx.tree(with, &json, &self.scope)?
+        };
         Some(StepKind::Uses { action, connection: text(step, "connection").map(str::to_owned), with })
     }
 

@@ -48,8 +48,8 @@ fn given(node: &Node) -> Option<Given> {
 }
 
 fn mock(node: &Node) -> Option<Mock> {
-    if let Kind::Seq(items) = &node.kind {
-        return Some(Mock::Sequence(items.iter().filter_map(mock).collect()));
+    if let Some(list) = node.get("sequence") {
+        return Some(Mock::Sequence(list.items().iter().filter_map(mock).collect()));
     }
     if let Some(returns) = node.get("returns") {
         return Some(Mock::Returns(returns.to_json()));

@@ -15,12 +15,16 @@ const MAX_EXPANDED: usize = 1_000;
 /// How many values a file may hold: ten thousand rules' worth, and a bound on memory.
 const MAX_NODES: usize = 1_000_000;
 
+/// How often reading is taken up again in a file: each time costs a pass over the rest.
+const MAX_RESTARTS: usize = 100;
+
 /// Reads all documents of a file. After an error in one document, reading goes on at the next `---`.
 pub(crate) fn parse(file: &SourceFile, id: crate::FileId, report: &mut Report) -> Vec<Node> {
     let places = Places::new(id, &file.text);
     let mut documents = Vec::new();
     let mut base = 0;
-    while let Some(rest) = file.text.get(base..) {
+    for _ in 0..MAX_RESTARTS {
+        let Some(rest) = file.text.get(base..) else { break };
         let mut builder = Builder::new(&places, rest, base, report);
         let stopped = builder.run();
         documents.append(&mut builder.documents);

@@ -1,7 +1,8 @@
 //! No text whatever makes the loader panic, and what it gives reads back.
 
-use ensue_lang::{Config, Loaded};
+use ensue_lang::{Config, Loaded, Rule};
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::{fixture, read};
 
@@ -22,8 +23,46 @@ fn sound(text: &str, loaded: &Loaded) {
     }
 }
 
+/// Enough for every run; `PROPTEST_CASES` for a longer one.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(256)
+}
+
+/// A pointer to every value.
+fn pointers_of(json: &Value, at: String, out: &mut Vec<String>) {
+    match json {
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| pointers_of(item, format!("{at}/{index}"), out));
+        }
+        Value::Object(map) => {
+            for (key, item) in map {
+                pointers_of(item, format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), out);
+            }
+        }
+        _ => {}
+    }
+    out.push(at);
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn pinned_json_with_a_part_replaced(
+        at in any::<prop::sample::Index>(),
+        with in prop::sample::select(vec!["null", "1", "\"\"", "[]", "{}", "\"${{ x\"", "\"${{ 1 +\"", "true", "[[]]"]),
+    ) {
+        let config = read(&fixture("examples.yaml")).config;
+        for rule in config.rules.values() {
+            let mut pointers = Vec::new();
+            pointers_of(&rule.canonical, String::new(), &mut pointers);
+            let mut json = rule.canonical.clone();
+            *json.pointer_mut(at.get(&pointers[..]).as_str()).unwrap() = serde_json::from_str(with).unwrap();
+            if let Ok(back) = Rule::from_canonical(&json) {
+                prop_assert_eq!(Rule::from_canonical(&back.canonical).unwrap().digest, back.digest);
+            }
+        }
+    }
 
     #[test]
     fn arbitrary_text(text in "\\PC{0,200}") {

@@ -91,6 +91,28 @@ fn secrets_of_a_step_are_handles_and_the_rest_of_its_environment_is_text() {
 }
 
 #[test]
+fn the_examples_of_the_project_are_read_without_a_word() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut folders: Vec<_> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.is_dir() && !folder.ends_with("broken"));
+    for folder in folders {
+        let mut files = Vec::new();
+        let mut open = vec![folder];
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            } else if path.extension().is_some_and(|end| end == "yaml") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let text = ensue_lang::env::fill(&text, &|name| Some(format!("http://{name}"))).unwrap();
+                files.push(ensue_lang::SourceFile { path: path.display().to_string(), text });
+            }
+        }
+        let loaded = ensue_lang::load(&files);
+        assert_eq!(lines(&loaded), "");
+    }
+}
+
+#[test]
 fn the_whole_language_is_typed_and_refused_by_name() {
     let loaded = read(&fixture("examples.yaml"));
     for diagnostic in &loaded.diagnostics {
