@@ -517,7 +517,7 @@ pub(crate) static SCENARIO: Shape = Shape {
         Field::new("given", Ty::List(&Ty::Object(&GIVEN)), "What happens.").required(),
         Field::new("actions", Ty::Map(&Ty::Object(&MOCK)), "What actions answer."),
         Field::new("expect", Ty::List(&Ty::Object(&EXPECT)), "What must come of it.").required(),
-        Field::new("until", Ty::Duration, "How long it goes on, from the start."),
+        Field::new("until", Ty::Duration, "How long it goes on after the last event."),
     ],
     one_of: &[],
     habits: &[("when", "given"), ("then", "expect"), ("events", "given"), ("mocks", "actions")],

@@ -15,6 +15,11 @@ pub(super) fn scenario(cx: &mut Cx<'_>, spec: &Node) -> ScenarioSpec {
     let mut actions = IndexMap::new();
     for entry in spec.get("actions").map(Node::entries).unwrap_or_default() {
         action(cx, &entry.key, entry.key_span);
+        if let Some(list) =
+            entry.value.get("sequence").filter(|list| matches!(&list.kind, Kind::Seq(items) if items.is_empty()))
+        {
+            cx.report.push(Diagnostic::error("empty", list.span, "`sequence` needs at least one answer"));
+        }
         if let Some(mock) = mock(&entry.value) {
             actions.insert(entry.key.clone(), mock);
         }
