@@ -13,7 +13,7 @@
 //! - A field is described once, in [`shape`] tables: reading, messages and the JSON Schema come from them.
 //! - Secrets are names here, never contents.
 //!
-//! Map, in the order in which a text meets it: [`env`] (the environment is filled in) → [`span`] (files and places) → [`tree`] (YAML with places) → `check`
+//! Map, in the order in which a text meets it: [`mod@env`] (the environment is filled in) → [`span`] (files and places) → [`tree`] (YAML with places) → `check`
 //! (against the tables in `fields` and [`catalog`]) → `read` (into [`model`], expressions compiled, their names checked
 //! by `scope`) → `refs` (what documents say of each other) → [`Config`]. Beside it: [`diagnostic`], [`schema`],
 //! `support` (what this version does not do yet).
