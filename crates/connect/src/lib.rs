@@ -11,9 +11,9 @@
 //! - The address that was checked is the address that is dialled, on redirects too.
 //! - No program is run through a shell, and none outlives its call.
 //!
-//! Map, in the order in which data meets it: [`source`] (what a delivery becomes) → [`mod@github`], [`registry`],
-//! [`mod@webhook`], [`schedule`] and the source half of [`http`] → [`secrets`] → [`action`] and [`world`] (a call becomes
-//! an answer) → [`net`] (going out over HTTP), [`process`] (running programs) → [`http`], [`git`], [`slack`], [`exec`].
+//! Map, in the order in which data meets it: [`source`] (what a delivery becomes) → `github`, `registry`, `webhook`, the
+//! source half of `http`, and [`schedule`] → [`secrets`] → [`action`] and [`world`] (a call becomes an answer) → [`net`]
+//! (going out over HTTP) and `process` (running programs) → `http`, [`git`], `slack`, `exec`.
 //!
 //! Each system is a cargo feature of its name; all are on by default.
 

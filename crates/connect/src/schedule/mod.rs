@@ -105,7 +105,7 @@ impl Schedule {
         self.missed
     }
 
-    /// The first time after `after`; nothing if there is none until the year 5000.
+    /// The first time after `after`; nothing if there is none as far as calendars go.
     #[must_use]
     pub fn next(&self, after: Time) -> Option<Time> {
         match &self.when {

@@ -23,6 +23,8 @@ fn scalars_are_replaced_and_nothing_else_is_touched() {
             (values, "/image/tag", json!("v1.5.0-rc.1"), &values.replace("1.4.1", "v1.5.0-rc.1")),
             (values, "replicas", json!(3), &values.replace("  2\n", "  3\n")),
             (values, "env.0.value", json!("it's off"), &values.replace("'it''s on'", "'it''s off'")),
+            // A line separator is a line break to readers of YAML 1.1.
+            (values, "env.0.value", json!("a \u{2028} b"), &values.replace("'it''s on'", r#""a \u2028 b""#)),
             (values, "env.0.value", json!(7), &values.replace("'it''s on'", "7")),
             (values, "env.1.value", json!("x"), &values.replace("value: ~", "value: x")),
             (values, "digest", json!("sha256:bb"), &values.replace("sha256:aa", "sha256:bb")),

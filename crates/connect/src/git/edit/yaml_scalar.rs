@@ -26,7 +26,7 @@ pub(super) fn written(value: &Value, style: Option<ScalarStyle>, flow: bool) -> 
         return value.to_string();
     };
     match style {
-        Some(ScalarStyle::SingleQuoted) if !text.chars().any(|c| c.is_control()) => {
+        Some(ScalarStyle::SingleQuoted) if !text.chars().any(needs_escape) => {
             format!("'{}'", text.replace('\'', "''"))
         }
         Some(ScalarStyle::Plain) | None if is_plain(text, flow) => text.clone(),
@@ -39,14 +39,16 @@ fn quoted(text: &str) -> String {
     let mut out = String::new();
     for c in Value::from(text).to_string().chars() {
         match c {
-            // Not printable in YAML, or a line break there: next line, line and paragraph separator, byte order mark.
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)))
-            }
+            c if needs_escape(c) && !c.is_ascii() || c == '\u{7f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             other => out.push(other),
         }
     }
     out
+}
+
+/// Not printable in YAML, or a line break there: controls, line and paragraph separator, byte order mark.
+fn needs_escape(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 /// Whether a text may stand without quotes and is read as that text by every version of YAML. When in doubt, no.
