@@ -78,10 +78,11 @@ impl<'a> View<'a> {
                 envelope(event, trie, fields);
                 if let Some(node) = trie.find(ROOT, b"data") {
                     match &event.data {
-                        Data::Bytes(text) if trie.node(node).is_some_and(|node| node.is_asked()) => {
-                            if std::str::from_utf8(text).is_ok() {
-                                fields.add_own(node, 0, Kind::Text, |arena| arena.extend_from_slice(text));
-                            }
+                        Data::Bytes(text)
+                            if trie.node(node).is_some_and(|node| node.is_asked())
+                                && std::str::from_utf8(text).is_ok() =>
+                        {
+                            fields.add_own(node, 0, Kind::Text, |arena| arena.extend_from_slice(text));
                         }
                         _ if fits && !bytes.is_empty() => Walk { trie, bytes, scan: &mut scan, fields }.run(node),
                         _ => {}

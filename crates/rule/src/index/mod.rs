@@ -4,9 +4,14 @@
 //! ([`shelf`]). An event is asked on the shelf of its type and on that one.
 
 mod hash;
+
 mod question;
-mod scratch;
+
+mod access;
 mod shelf;
+
+mod ask;
+mod scratch;
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasherDefault;
@@ -89,23 +94,24 @@ impl<T: Copy + Ord> Index<T> {
         let mut places = Vec::with_capacity(pattern.branches().len());
         for branch in pattern.branches() {
             match kinds(branch) {
-                Some((kind, names)) => {
+                Some((kind, at, names)) => {
                     let mut shelves: Vec<u32> = names.into_iter().map(|name| self.shelf(kind, name)).collect();
                     // Types without a shelf of their own share the first.
                     shelves.sort_unstable();
                     shelves.dedup();
                     for shelf in shelves {
-                        places.extend(self.put(shelf, id, branch));
+                        let known = (shelf != 0).then_some(at);
+                        places.extend(self.put(shelf, id, branch, known));
                     }
                 }
-                None => places.extend(self.put(0, id, branch)),
+                None => places.extend(self.put(0, id, branch, None)),
             }
         }
         self.places.insert(id, places.into());
     }
 
-    fn put(&mut self, shelf: u32, id: T, branch: &Branch) -> Option<(u32, u32)> {
-        let number = self.shelves.get_mut(shelf as usize)?.add(id, branch);
+    fn put(&mut self, shelf: u32, id: T, branch: &Branch, known: Option<usize>) -> Option<(u32, u32)> {
+        let number = self.shelves.get_mut(shelf as usize)?.add(id, branch, known);
         Some((shelf, number))
     }
 
@@ -209,11 +215,11 @@ impl Shelves {
     }
 }
 
-/// The types that a branch names one by one, and which field names them.
-fn kinds(branch: &Branch) -> Option<(usize, Vec<&str>)> {
+/// The types that a branch names one by one: of which of [`KINDS`], in which of its fields.
+fn kinds(branch: &Branch) -> Option<(usize, usize, Vec<&str>)> {
     KINDS.iter().enumerate().find_map(|(kind, name)| {
         let is_kind = |path: &[Box<str>]| matches!(path, [only] if &**only == *name);
-        let field = branch.fields.iter().find(|field| is_kind(&field.path))?;
+        let (at, field) = branch.fields.iter().enumerate().find(|(_, field)| is_kind(&field.path))?;
         let mut names = Vec::with_capacity(field.any.len());
         for test in &field.any {
             match test {
@@ -223,6 +229,6 @@ fn kinds(branch: &Branch) -> Option<(usize, Vec<&str>)> {
         }
         names.sort_unstable();
         names.dedup();
-        Some((kind, names))
+        Some((kind, at, names))
     })
 }

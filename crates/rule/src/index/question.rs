@@ -32,7 +32,7 @@ pub(super) struct Question {
 /// A branch in a list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    pub(super) slot: u32,
+    pub(super) block: u32,
     /// A question of another field that must be answered by yes as well, or none: most branches fail here, at the
     /// cost of one look.
     pub(super) guard: u32,
@@ -46,8 +46,8 @@ pub(super) struct Lookups {
     pub(super) texts: u32,
     pub(super) numbers: u32,
     pub(super) literals: u32,
-    /// Questions of these kinds that give access to branches; others are asked when a branch needs the answer.
     pub(super) folds: u32,
+    /// The prefixes and suffixes that give access to branches; others are asked when a branch needs the answer.
     pub(super) prefixes: Lengths,
     pub(super) suffixes: Lengths,
 }
@@ -93,6 +93,11 @@ fn hash_of(node: u32, test: &Test) -> u64 {
             mix.finish()
         }
     }
+}
+
+/// Whether all values are looked up for such a question, so that it is answered, or not met, before it is asked.
+pub(super) fn is_hashed(test: &Test) -> bool {
+    !matches!(key(test), None | Some((Class::Prefix | Class::Suffix, _)))
 }
 
 impl Questions {
@@ -191,6 +196,7 @@ impl Questions {
             Some((Class::Text, _)) => by(&mut at.texts),
             Some((Class::Number, _)) => by(&mut at.numbers),
             Some((Class::Literal, _)) => by(&mut at.literals),
+            Some((Class::Fold, _)) => by(&mut at.folds),
             _ => {}
         }
     }
@@ -223,7 +229,7 @@ impl Questions {
         if (place as usize) < question.entries.len() {
             question.entries.swap_remove(place as usize);
         }
-        let moved = question.entries.get(place as usize).map(|entry| entry.slot);
+        let moved = question.entries.get(place as usize).map(|entry| entry.block);
         if question.entries.is_empty() {
             self.access(number, false);
         }
@@ -239,7 +245,6 @@ impl Questions {
         match class {
             Class::Prefix => lengths(&mut at.prefixes, length, more),
             Class::Suffix => lengths(&mut at.suffixes, length, more),
-            Class::Fold => at.folds = if more { at.folds + 1 } else { at.folds.saturating_sub(1) },
             _ => {}
         }
     }

@@ -14,10 +14,8 @@ pub(super) struct Scratch {
     /// Questions answered by yes that give access to branches.
     pub(super) hits: Vec<u32>,
     pub(super) room: Vec<u8>,
-    /// The event for which each question was last answered.
-    asked: Vec<u32>,
-    /// The elements in which it was answered by yes, a bit each.
-    answers: Vec<u64>,
+    /// The event for which each question was last answered, and the elements in which it was by yes, a bit each.
+    answers: Vec<(u32, u64)>,
     event: u32,
 }
 
@@ -32,13 +30,12 @@ impl Scratch {
     /// Begins with an event.
     pub(super) fn begin(&mut self, questions: usize) {
         self.hits.clear();
-        if self.asked.len() < questions {
-            self.asked.resize(questions, 0);
-            self.answers.resize(questions, 0);
+        if self.answers.len() < questions {
+            self.answers.resize(questions, (0, 0));
         }
         self.event = self.event.wrapping_add(1);
         if self.event == 0 {
-            self.asked.fill(0);
+            self.answers.fill((0, 0));
             self.event = 1;
         }
     }
@@ -48,21 +45,15 @@ impl Scratch {
     }
 
     #[inline]
-    pub(super) fn is_answered(&self, question: u32) -> bool {
-        self.asked.get(question as usize).is_some_and(|event| *event == self.event)
+    pub(super) fn known(&self, question: u32) -> Option<u64> {
+        let (event, answer) = self.answers.get(question as usize)?;
+        (*event == self.event).then_some(*answer)
     }
 
     #[inline]
-    pub(super) fn known(&self, question: u32) -> Option<u64> {
-        if self.is_answered(question) { self.answers.get(question as usize).copied() } else { None }
-    }
-
     pub(super) fn note(&mut self, question: u32, answer: u64) {
-        if let (Some(event), Some(known)) =
-            (self.asked.get_mut(question as usize), self.answers.get_mut(question as usize))
-        {
-            *event = self.event;
-            *known = answer;
+        if let Some(known) = self.answers.get_mut(question as usize) {
+            *known = (self.event, answer);
         }
     }
 

@@ -10,97 +10,78 @@
 //! Invariant: a branch is in the lists of all alternatives of one of its fields, its access, or in `rest` if no field
 //! can be an access. So an event that meets it finds it, and one that does not mostly never sees it.
 
+use std::collections::BTreeMap;
+
+use super::access::{Choice, effort};
+use super::ask::{Ask, Clauses};
 use super::question::{Class, Entry, Questions};
 use super::scratch::{NO, Scratch};
-use crate::fields::NONE;
-use crate::join::{Join, Want};
-use crate::pattern::{Branch, Field, Kind, Test, fold, number};
+use crate::pattern::{Branch, Field, Kind, fold, number};
 use crate::trie::ROOT;
 use crate::view::View;
 
-/// Marks a word of a branch that counts alternatives; the questions follow.
-const MANY: u32 = 1 << 31;
-
-/// A branch: whose it is, where it is listed, what it asks.
-#[derive(Debug)]
-struct Slot<T> {
-    id: T,
-    /// It may see the events that ensue writes.
-    ours: bool,
-    /// How many of the words are pairs of (question, place in its list).
-    lists: u32,
-    /// Those pairs; then the fields: a question, or [`MANY`] and the number of alternatives that follow.
-    words: Box<[u32]>,
-}
+/// Marks a word of a block that counts alternatives; the questions follow.
+pub(super) const MANY: u32 = 1 << 31;
+/// Marks a question that is answered when the values are looked up, or else not met: no need to look at it.
+pub(super) const HASHED: u32 = 1 << 30;
 
 /// The branches of a partition.
+///
+/// What is asked of a branch lies in one block of [`words`](Shelf::words), so that a candidate costs one look into
+/// memory: `number, lists (and whether it may see ensue's own events), fields`, then the pairs of (question, place in
+/// its list) where it is listed, then the fields: a question, or [`MANY`] and the number of alternatives that follow.
 #[derive(Debug)]
 pub(super) struct Shelf<T> {
     questions: Questions,
-    slots: Vec<Option<Slot<T>>>,
+    /// Whose each branch is, and where its block begins.
+    slots: Vec<Option<(T, u32)>>,
     free: Vec<u32>,
+    words: Vec<u32>,
+    /// Blocks that are free, by their length.
+    holes: BTreeMap<usize, Vec<u32>>,
     /// Branches without an access: each event of the partition pays for them.
     rest: Vec<u32>,
 }
 
+/// The words before the pairs.
+const HEAD: usize = 3;
+/// Marks in the second word a branch that may see the events that ensue writes.
+const OWN: u32 = 1 << 31;
+
+/// A block, read.
+#[derive(Clone, Copy)]
+pub(super) struct Block<'a> {
+    pub(super) number: u32,
+    pub(super) own: bool,
+    lists: &'a [u32],
+    pub(super) fields: &'a [u32],
+}
+
 impl<T> Default for Shelf<T> {
     fn default() -> Shelf<T> {
-        Shelf { questions: Questions::default(), slots: Vec::new(), free: Vec::new(), rest: Vec::new() }
+        Shelf {
+            questions: Questions::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            words: Vec::new(),
+            holes: BTreeMap::new(),
+            rest: Vec::new(),
+        }
     }
 }
 
-/// What a branch's field would cost as its access: the branches that an event then looks at, times 2^20.
-fn cost(questions: &Questions, asked: &[u32], keys: &[(u32, usize)]) -> u64 {
-    let mut cost = 0;
-    for (question, length) in keys {
-        let Some(known) = questions.get(*question) else { continue };
-        let distinct = questions.lookups(known.node).map_or(1, |lookups| lookups.distinct.max(1));
-        let listed = known.entries.len() as u64 + 1;
-        // A short prefix is met by more values than a long one.
-        let short = if asked.contains(question) && matches!(known.test, Test::Text(_) | Test::Number(_)) {
-            0
-        } else {
-            (8 << 20) / (*length as u64).max(1)
-        };
-        cost += listed * ((1 << 20) + short) / u64::from(distinct);
-    }
-    cost
-}
-
-/// How a branch is found.
-struct Choice {
-    /// The field that is its access, if there is one.
-    access: usize,
-    /// The questions of that field that values are looked up for, with the lengths of their texts.
-    keys: Vec<(u32, usize)>,
-    /// A question of another field to look at first, or [`NO`].
-    guard: u32,
-}
-
-/// The same for what cannot be looked up, so that it is only a guess how often it is met: an exclusion mostly is.
-fn guess(test: &Test) -> u64 {
-    match test {
-        Test::Range(_) => 1 << 19,
-        Test::Wildcard(_) | Test::Cidr(_) | Test::PrefixFold(_) | Test::SuffixFold(_) => 1 << 17,
-        _ => 1 << 21,
-    }
-}
-
-/// How much it takes to answer for a field: 0 if the values were hashed anyway.
-fn effort(field: &Field) -> u32 {
-    let effort = |test: &Test| match test {
-        Test::Text(_) | Test::Number(_) | Test::True | Test::False | Test::Null => 0,
-        Test::Present | Test::Absent => 1,
-        Test::Prefix(_) | Test::Suffix(_) => 2,
-        Test::Wildcard(_) | Test::Cidr(_) => 4,
-        _ => 3,
-    };
-    field.any.iter().map(effort).max().unwrap_or(0)
+/// A length as a word; patterns are bounded far below what would not fit.
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(NO)
 }
 
 impl<T: Copy> Shelf<T> {
     pub(super) fn is_empty(&self) -> bool {
         self.slots.len() == self.free.len()
+    }
+
+    pub(super) fn questions(&self) -> &Questions {
+        &self.questions
     }
 
     /// Questions in use, and branches without an access.
@@ -109,122 +90,78 @@ impl<T: Copy> Shelf<T> {
     }
 
     /// Adds a branch; its number here. The cost is that of the branch, whatever else is on the shelf.
-    pub(super) fn add(&mut self, id: T, branch: &Branch) -> u32 {
-        let asked: Vec<Vec<u32>> = branch
-            .fields
+    /// `known` is the field that brings events to this shelf: it is met by all of them, and not asked again.
+    pub(super) fn add(&mut self, id: T, branch: &Branch, known: Option<usize>) -> u32 {
+        let other = |at: &usize| Some(*at) != known || branch.fields.len() == 1;
+        let fields: Vec<&Field> =
+            (0..branch.fields.len()).filter(other).filter_map(|at| Some(&**branch.fields.get(at)?)).collect();
+        let asked: Vec<Vec<u32>> = fields
             .iter()
             .map(|field| field.any.iter().map(|test| self.questions.take(&field.path, test)).collect())
             .collect();
-        let Choice { access, keys, guard } = self.choose(branch, &asked);
-        let slot = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
-        let mut words = Vec::with_capacity(keys.len() * 2 + 2 + asked.len() * 2);
+        let Choice { access, keys, guard } = self.questions.choose(&fields, &asked);
+        let number = self.free.pop().unwrap_or_else(|| count(self.slots.len()));
+        let pairs = keys.len().max(1) * 2;
+        let length: usize = asked.iter().map(|numbers| if numbers.len() == 1 { 1 } else { numbers.len() + 1 }).sum();
+        let start = self.room(HEAD + pairs + length);
+        let mut words = Vec::with_capacity(HEAD + pairs + length);
+        words.push(number);
+        words.push(count(pairs) | if branch.names_ours() { OWN } else { 0 });
+        words.push(count(length));
         for (question, _) in &keys {
             words.push(*question);
-            words.push(self.questions.enlist(*question, Entry { slot, guard }));
+            words.push(self.questions.enlist(*question, Entry { block: start, guard }));
         }
         if keys.is_empty() {
             words.push(NO);
-            words.push(u32::try_from(self.rest.len()).unwrap_or(u32::MAX));
-            self.rest.push(slot);
+            words.push(count(self.rest.len()));
+            self.rest.push(start);
         }
-        let lists = u32::try_from(words.len() / 2).unwrap_or(0);
         // What is answered by a hash comes before what must be computed, and the access, mostly met already, last.
         let mut order: Vec<usize> = (0..asked.len()).collect();
-        order.sort_by_key(|at| (*at == access, branch.fields.get(*at).map_or(0, |field| effort(field))));
+        order.sort_by_key(|at| (*at == access, fields.get(*at).map_or(0, |field| effort(field))));
         for numbers in order.into_iter().filter_map(|at| asked.get(at)) {
-            match numbers.as_slice() {
-                [single] => words.push(*single),
-                many => {
-                    words.push(MANY | u32::try_from(many.len()).unwrap_or(0));
-                    words.extend_from_slice(many);
-                }
+            if numbers.len() != 1 {
+                words.push(MANY | count(numbers.len()));
             }
+            words.extend(numbers.iter().map(|number| self.questions.marked(*number)));
         }
-        let fresh = Some(Slot { id, ours: branch.names_ours(), lists, words: words.into() });
-        match self.slots.get_mut(slot as usize) {
+        if let Some(room) = self.words.get_mut(start as usize..start as usize + words.len()) {
+            room.copy_from_slice(&words);
+        }
+        let fresh = Some((id, start));
+        match self.slots.get_mut(number as usize) {
             Some(place) => *place = fresh,
             None => self.slots.push(fresh),
         }
-        slot
+        number
     }
 
-    /// Chooses by which field a branch is looked up, and which other field is looked at first.
-    fn choose(&mut self, branch: &Branch, asked: &[Vec<u32>]) -> Choice {
-        let mut access: Option<(u64, std::cmp::Reverse<usize>, usize, Vec<(u32, usize)>)> = None;
-        let mut guards: Vec<(u64, u32, usize)> = Vec::new();
-        for (at, (field, numbers)) in branch.fields.iter().zip(asked).enumerate() {
-            let keys = self.keys(field, numbers);
-            let cost = keys.as_ref().map(|keys| cost(&self.questions, numbers, keys));
-            if let ([single], Some(test)) = (numbers.as_slice(), field.any.first()) {
-                guards.push((cost.unwrap_or_else(|| guess(test)), *single, at));
-            }
-            let (Some(keys), Some(cost)) = (keys, cost) else { continue };
-            // Of two that cost the same, the one with the longer texts.
-            let length = std::cmp::Reverse(keys.iter().map(|(_, length)| length).sum());
-            if access.as_ref().is_none_or(|(least, longest, ..)| (cost, length) < (*least, *longest)) {
-                if let Some((.., worse)) = access.replace((cost, length, at, keys)) {
-                    self.drop_keys(&worse);
-                }
-            } else {
-                self.drop_keys(&keys);
-            }
+    /// Room for a block: one of the same length that was freed, or at the end.
+    fn room(&mut self, length: usize) -> u32 {
+        if let Some(holes) = self.holes.get_mut(&length)
+            && let Some(start) = holes.pop()
+        {
+            return start;
         }
-        let (access, keys) = access.map_or((usize::MAX, Vec::new()), |(.., at, keys)| (at, keys));
-        let guard = guards.into_iter().filter(|(.., at)| *at != access).min();
-        Choice { access, keys, guard: guard.map_or(NO, |(_, question, _)| question) }
+        let start = count(self.words.len());
+        self.words.resize(self.words.len() + length, 0);
+        start
     }
 
-    /// The questions by which a branch is found through this field, with the lengths of their texts; none if some
-    /// alternative cannot be looked up. Each counts one user more.
-    fn keys(&mut self, field: &Field, numbers: &[u32]) -> Option<Vec<(u32, usize)>> {
-        let mut keys = Vec::with_capacity(numbers.len());
-        for (test, number) in field.any.iter().zip(numbers) {
-            let key = match test {
-                Test::Text(text) | Test::Fold(text) => Some((test.clone(), text.len())),
-                Test::Number(number) => Some((test.clone(), number.text.len())),
-                Test::True | Test::False | Test::Null => Some((test.clone(), 1)),
-                Test::Prefix(text) | Test::Suffix(text) if !text.is_empty() => Some((test.clone(), text.len())),
-                Test::Wildcard(wildcard) => {
-                    let (first, last) = wildcard.anchors();
-                    match first.len().max(last.len()) {
-                        0 => None,
-                        length if last.len() == length => Some((Test::Suffix(last.into()), length)),
-                        length => Some((Test::Prefix(first.into()), length)),
-                    }
-                }
-                _ => None,
-            };
-            match key {
-                Some((test, length)) => keys.push((self.questions.take_beside(*number, &test), length)),
-                None => {
-                    self.drop_keys(&keys);
-                    return None;
-                }
-            }
-        }
-        // Two alternatives may have one key: `ab*c` and `ab*d`.
-        keys.sort_unstable();
-        let mut unique: Vec<(u32, usize)> = Vec::with_capacity(keys.len());
-        for key in keys {
-            if unique.last().is_some_and(|(last, _)| *last == key.0) {
-                self.questions.release(key.0);
-            } else {
-                unique.push(key);
-            }
-        }
-        Some(unique)
-    }
-
-    fn drop_keys(&mut self, keys: &[(u32, usize)]) {
-        for (question, _) in keys {
-            self.questions.release(*question);
-        }
+    #[inline]
+    pub(super) fn block(&self, start: u32) -> Option<Block<'_>> {
+        let (head, rest) = self.words.get(start as usize..)?.split_first_chunk::<HEAD>()?;
+        let [number, lists, fields] = *head;
+        let (lists_, rest) = rest.split_at_checked((lists & !OWN) as usize)?;
+        Some(Block { number, own: lists & OWN != 0, lists: lists_, fields: rest.get(..fields as usize)? })
     }
 
     /// Takes a branch away.
     pub(super) fn remove(&mut self, number: u32) {
-        let Some(slot) = self.slots.get_mut(number as usize).and_then(Option::take) else { return };
-        let (lists, fields) = slot.words.split_at_checked(slot.lists as usize * 2).unwrap_or((&slot.words, &[]));
+        let Some((_, start)) = self.slots.get_mut(number as usize).and_then(Option::take) else { return };
+        let Some(block) = self.block(start) else { return };
+        let (lists, fields) = (block.lists.to_vec(), block.fields.to_vec());
         for pair in lists.as_chunks::<2>().0 {
             let [question, place] = *pair;
             let moved = if question == NO {
@@ -235,27 +172,29 @@ impl<T: Copy> Shelf<T> {
             } else {
                 self.questions.delist(question, place)
             };
-            if let Some(moved) = moved.filter(|moved| *moved != number) {
+            if let Some(moved) = moved {
                 self.moved(moved, question, place);
             }
             if question != NO {
                 self.questions.release(question);
             }
         }
-        for clause in Clauses(fields) {
+        for clause in Clauses(&fields) {
             for question in clause {
-                self.questions.release(*question);
+                self.questions.release(question & !HASHED);
             }
         }
+        self.holes.entry(HEAD + lists.len() + fields.len()).or_default().push(start);
         self.free.push(number);
     }
 
     /// Notes the new place of a branch in a list.
-    fn moved(&mut self, slot: u32, question: u32, place: u32) {
-        let Some(Some(slot)) = self.slots.get_mut(slot as usize) else { return };
-        let lists = slot.lists as usize;
-        if let Some(pair) = slot.words.as_chunks_mut::<2>().0.iter_mut().take(lists).find(|pair| pair[0] == question) {
-            pair[1] = place;
+    fn moved(&mut self, block: u32, question: u32, place: u32) {
+        let Some(pairs) = self.block(block).map(|block| block.lists.len()) else { return };
+        let from = block as usize + HEAD;
+        let Some(lists) = self.words.get_mut(from..from + pairs) else { return };
+        if let Some([_, known]) = lists.as_chunks_mut::<2>().0.iter_mut().find(|[known, _]| *known == question) {
+            *known = place;
         }
     }
 
@@ -270,21 +209,23 @@ impl<T: Copy> Shelf<T> {
         for hit in &hits {
             let Some(question) = self.questions.get(*hit) else { continue };
             for entry in &question.entries {
-                if (entry.guard == NO || ask.answer(entry.guard, scratch) != 0) && ask.meets(entry.slot, scratch) {
-                    out.extend(self.id(entry.slot));
+                if (entry.guard == NO || ask.answer(entry.guard, scratch) != 0)
+                    && let Some(number) = ask.meets(entry.block, scratch)
+                {
+                    out.extend(self.id(number));
                 }
             }
         }
-        for slot in &self.rest {
-            if ask.meets(*slot, scratch) {
-                out.extend(self.id(*slot));
+        for block in &self.rest {
+            if let Some(number) = ask.meets(*block, scratch) {
+                out.extend(self.id(number));
             }
         }
         scratch.hits = hits;
     }
 
-    fn id(&self, slot: u32) -> Option<T> {
-        self.slots.get(slot as usize)?.as_ref().map(|slot| slot.id)
+    fn id(&self, number: u32) -> Option<T> {
+        self.slots.get(number as usize)?.map(|(id, _)| id)
     }
 
     /// Looks each value up.
@@ -327,10 +268,8 @@ impl<T: Copy> Shelf<T> {
                         scratch.yes(questions, question, found.element);
                     }
                 }
-                Kind::Number if lookups.numbers > 0 => {
-                    if number::key(value.bytes, &mut scratch.room) {
-                        yes = questions.find(found.node, Class::Number, &scratch.room);
-                    }
+                Kind::Number if lookups.numbers > 0 && number::key(value.bytes, &mut scratch.room) => {
+                    yes = questions.find(found.node, Class::Number, &scratch.room);
                 }
                 Kind::True | Kind::False | Kind::Null if lookups.literals > 0 => {
                     yes = questions.find(found.node, Class::Literal, value.bytes);
@@ -341,120 +280,5 @@ impl<T: Copy> Shelf<T> {
                 scratch.yes(questions, question, found.element);
             }
         }
-    }
-}
-
-/// The fields of a branch, each as its questions.
-#[derive(Clone, Copy)]
-struct Clauses<'a>(&'a [u32]);
-
-impl<'a> Iterator for Clauses<'a> {
-    type Item = &'a [u32];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u32]> {
-        let (first, rest) = self.0.split_first()?;
-        if first & MANY == 0 {
-            self.0 = rest;
-            return Some(std::slice::from_ref(first));
-        }
-        let (clause, rest) = rest.split_at_checked((first & !MANY) as usize)?;
-        self.0 = rest;
-        Some(clause)
-    }
-}
-
-/// What stays the same while the candidates of one event are asked.
-struct Ask<'a, T> {
-    shelf: &'a Shelf<T>,
-    view: &'a View<'a>,
-    /// The node of `type` if the event is one of our own, else [`NO`].
-    kind: u32,
-    /// All elements belong to one array outside of others, and there are few.
-    alone: bool,
-}
-
-impl<T> Ask<'_, T> {
-    /// Whether the event meets the branch.
-    fn meets(&self, slot: u32, scratch: &mut Scratch) -> bool {
-        let Some(Some(slot)) = self.shelf.slots.get(slot as usize) else { return false };
-        if self.view.is_ours() && !slot.ours {
-            return false;
-        }
-        let clauses = Clauses(slot.words.get(slot.lists as usize * 2..).unwrap_or_default());
-        // The elements in which all fields met only within arrays are met.
-        let mut common = u64::MAX;
-        let mut within = 0;
-        let mut unsure = false;
-        for clause in clauses {
-            let mut elements = 0;
-            let mut maybe = false;
-            for question in clause {
-                let answer = self.answer(*question, scratch);
-                elements |= answer & !Scratch::MAYBE;
-                maybe |= answer & Scratch::MAYBE != 0;
-            }
-            if elements & Scratch::OUTSIDE != 0 {
-                continue;
-            }
-            if maybe {
-                unsure = true;
-            } else if elements == 0 {
-                return false;
-            } else {
-                common &= elements;
-                within += 1;
-            }
-        }
-        if !unsure {
-            if within <= 1 || common & !Scratch::BEYOND != 0 {
-                return true;
-            }
-            if self.alone {
-                return false;
-            }
-        }
-        self.join(clauses, scratch)
-    }
-
-    /// The elements in which a question is answered by yes.
-    #[inline]
-    fn answer(&self, number: u32, scratch: &mut Scratch) -> u64 {
-        if let Some(answer) = scratch.known(number) {
-            return answer;
-        }
-        let Some(question) = self.shelf.questions.get(number) else { return 0 };
-        let answer = match &question.test {
-            // Found by hashing, or not met.
-            Test::Text(_) | Test::Number(_) | Test::True | Test::False | Test::Null => return 0,
-            Test::Absent => scratch.absence(question.node),
-            test if question.node == self.kind && !test.names_ours() => 0,
-            test => scratch.ask(question.node, test, self.view.data()),
-        };
-        scratch.note(number, answer);
-        answer
-    }
-
-    /// The exact check, for the few that the masks leave open.
-    fn join(&self, clauses: Clauses<'_>, scratch: &Scratch) -> bool {
-        let questions = &self.shelf.questions;
-        let list: Vec<&[u32]> = clauses.collect();
-        let wants: Vec<Want> = list
-            .iter()
-            .map(|clause| Want {
-                node: clause.first().and_then(|number| questions.get(*number)).map_or(NONE, |question| question.node),
-                may_be_absent: clause
-                    .iter()
-                    .any(|number| questions.get(*number).is_some_and(|question| question.test == Test::Absent)),
-            })
-            .collect();
-        let join = Join { trie: &questions.trie, fields: &scratch.fields, data: self.view.data(), wants: &wants };
-        join.meets(|at, value| {
-            list.get(at).is_some_and(|clause| {
-                clause.iter().filter_map(|number| questions.get(*number)).any(|question| {
-                    question.test.holds(value) && (question.node != self.kind || question.test.names_ours())
-                })
-            })
-        })
     }
 }

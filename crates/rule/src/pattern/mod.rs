@@ -1,12 +1,16 @@
 //! One pattern: compiled, asked, explained.
 
-mod cidr;
 mod compile;
-mod explain;
+mod operator;
+
+mod test;
+
+mod cidr;
 pub(crate) mod fold;
 pub(crate) mod number;
-mod test;
 mod wildcard;
+
+mod explain;
 
 use std::sync::{Arc, OnceLock};
 

@@ -57,11 +57,11 @@ fn our_own_cases() {
     assert!(rows.len() >= 150);
     check(&rows);
     for row in &rows {
-        let naive = crate::naive::matches(&row["pattern"], &row["event"]);
         // Where the naive evaluator takes its own shortcuts it is not asked: folding, dots, exact digits, IPv6.
         let shortcuts =
             ["kelvin", "ß", "one character stays", "dot", "first step", "sixteen digits", "escaped", "IPv6"];
         if !shortcuts.iter().any(|shortcut| row["about"].as_str().unwrap().contains(shortcut)) {
+            let naive = crate::naive::matches(&row["pattern"], &row["event"]);
             assert_eq!(naive, row["matches"].as_bool().unwrap(), "naive: {row}");
         }
     }

@@ -8,14 +8,15 @@ use serde_json::Value;
 
 /// One way through a pattern: the alternatives for each path.
 type Way = BTreeMap<Vec<String>, Vec<Value>>;
+/// A field: what is left of its path, and its alternatives.
+type Field<'a> = (&'a [String], &'a [Value]);
 
 /// Whether the event meets the pattern.
 pub(crate) fn matches(pattern: &Value, event: &Value) -> bool {
     let mut ways = vec![Way::new()];
     expand(pattern, &[], &mut ways);
     ways.iter().any(|way| {
-        let list: Vec<(&[String], &[Value])> =
-            way.iter().map(|(path, any)| (path.as_slice(), any.as_slice())).collect();
+        let list: Vec<Field<'_>> = way.iter().map(|(path, any)| (path.as_slice(), any.as_slice())).collect();
         meets(&list, Some(event)) != Answer::No
     })
 }
@@ -55,7 +56,7 @@ enum Answer {
 }
 
 /// How the event, or a part of it, meets fields whose paths begin here. No part at all is `None`.
-fn meets(fields: &[(&[String], &[Value])], part: Option<&Value>) -> Answer {
+fn meets(fields: &[Field<'_>], part: Option<&Value>) -> Answer {
     match part {
         Some(Value::Array(elements)) => {
             let answers: Vec<Answer> = elements.iter().map(|element| meets(fields, Some(element))).collect();
@@ -71,7 +72,7 @@ fn meets(fields: &[(&[String], &[Value])], part: Option<&Value>) -> Answer {
         }
         _ => {
             let mut answer = Answer::ByAbsence;
-            let mut below: BTreeMap<&str, Vec<(&[String], &[Value])>> = BTreeMap::new();
+            let mut below: BTreeMap<&str, Vec<Field<'_>>> = BTreeMap::new();
             for (path, any) in fields {
                 match path.split_first() {
                     Some((key, rest)) => below.entry(key).or_default().push((rest, any)),

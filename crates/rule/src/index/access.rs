@@ -1,0 +1,141 @@
+//! By which field a branch is looked up: the one that is expected to bring the fewest other branches along.
+
+use std::cmp::Reverse;
+
+use super::question::{Questions, is_hashed};
+use super::scratch::NO;
+use super::shelf::HASHED;
+use crate::pattern::{Field, Test};
+
+/// Questions that values are looked up for, with the lengths of their texts.
+pub(super) type Keys = Vec<(u32, usize)>;
+
+/// What a branch's field would cost as its access: the branches that an event then looks at, times 2^20.
+fn cost(questions: &Questions, asked: &[u32], keys: &Keys) -> u64 {
+    let mut cost = 0;
+    for (question, length) in keys {
+        let Some(known) = questions.get(*question) else { continue };
+        let distinct = questions.lookups(known.node).map_or(1, |lookups| lookups.distinct.max(1));
+        let listed = known.entries.len() as u64 + 1;
+        // A short prefix is met by more values than a long one.
+        let short = if asked.contains(question) && matches!(known.test, Test::Text(_) | Test::Number(_)) {
+            0
+        } else {
+            (8 << 20) / (*length as u64).max(1)
+        };
+        cost += listed * ((1 << 20) + short) / u64::from(distinct);
+    }
+    cost
+}
+
+/// How a branch is found.
+pub(super) struct Choice {
+    /// The field that is its access, if there is one.
+    pub(super) access: usize,
+    /// The questions of that field that values are looked up for, with the lengths of their texts.
+    pub(super) keys: Keys,
+    /// A question of another field to look at first, or [`NO`].
+    pub(super) guard: u32,
+}
+
+/// The same for what cannot be looked up, so that it is only a guess how often it is met: an exclusion mostly is.
+fn guess(test: &Test) -> u64 {
+    match test {
+        Test::Range(_) => 1 << 19,
+        Test::Wildcard(_) | Test::Cidr(_) | Test::PrefixFold(_) | Test::SuffixFold(_) => 1 << 17,
+        _ => 1 << 21,
+    }
+}
+
+/// How much it takes to answer for a field: 0 if the values were hashed anyway.
+pub(super) fn effort(field: &Field) -> u32 {
+    let effort = |test: &Test| match test {
+        test if is_hashed(test) => 0,
+        Test::Present | Test::Absent => 1,
+        Test::Prefix(_) | Test::Suffix(_) => 2,
+        Test::Wildcard(_) | Test::Cidr(_) => 4,
+        _ => 3,
+    };
+    field.any.iter().map(effort).max().unwrap_or(0)
+}
+
+impl Questions {
+    /// Chooses by which field a branch is looked up, and which other field is looked at first.
+    pub(super) fn choose(&mut self, fields: &[&Field], asked: &[Vec<u32>]) -> Choice {
+        let mut access: Option<(u64, Reverse<usize>, usize, Keys)> = None;
+        let mut guards: Vec<(u64, u32, usize)> = Vec::new();
+        for (at, (field, numbers)) in fields.iter().zip(asked).enumerate() {
+            let keys = self.keys(field, numbers);
+            let cost = keys.as_ref().map(|keys| cost(self, numbers, keys));
+            if let ([single], Some(test)) = (numbers.as_slice(), field.any.first()) {
+                guards.push((cost.unwrap_or_else(|| guess(test)), *single, at));
+            }
+            let (Some(keys), Some(cost)) = (keys, cost) else { continue };
+            // Of two that cost the same, the one with the longer texts.
+            let length = Reverse(keys.iter().map(|(_, length)| length).sum());
+            if access.as_ref().is_none_or(|(least, longest, ..)| (cost, length) < (*least, *longest)) {
+                if let Some((.., worse)) = access.replace((cost, length, at, keys)) {
+                    self.drop_keys(&worse);
+                }
+            } else {
+                self.drop_keys(&keys);
+            }
+        }
+        let (access, keys) = access.map_or((usize::MAX, Vec::new()), |(.., at, keys)| (at, keys));
+        let guard = guards.into_iter().filter(|(.., at)| *at != access).min();
+        Choice { access, keys, guard: guard.map_or(NO, |(_, question, _)| self.marked(question)) }
+    }
+
+    /// The questions by which a branch is found through this field, with the lengths of their texts; none if some
+    /// alternative cannot be looked up. Each counts one user more.
+    fn keys(&mut self, field: &Field, numbers: &[u32]) -> Option<Keys> {
+        let mut keys = Vec::with_capacity(numbers.len());
+        for (test, number) in field.any.iter().zip(numbers) {
+            let key = match test {
+                Test::Text(text) | Test::Fold(text) => Some((test.clone(), text.len())),
+                Test::Number(number) => Some((test.clone(), number.text.len())),
+                Test::True | Test::False | Test::Null => Some((test.clone(), 1)),
+                Test::Prefix(text) | Test::Suffix(text) if !text.is_empty() => Some((test.clone(), text.len())),
+                Test::Wildcard(wildcard) => {
+                    let (first, last) = wildcard.anchors();
+                    match first.len().max(last.len()) {
+                        0 => None,
+                        length if last.len() == length => Some((Test::Suffix(last.into()), length)),
+                        length => Some((Test::Prefix(first.into()), length)),
+                    }
+                }
+                _ => None,
+            };
+            match key {
+                Some((test, length)) => keys.push((self.take_beside(*number, &test), length)),
+                None => {
+                    self.drop_keys(&keys);
+                    return None;
+                }
+            }
+        }
+        // Two alternatives may have one key: `ab*c` and `ab*d`.
+        keys.sort_unstable();
+        let mut unique: Keys = Vec::with_capacity(keys.len());
+        for key in keys {
+            if unique.last().is_some_and(|(last, _)| *last == key.0) {
+                self.release(key.0);
+            } else {
+                unique.push(key);
+            }
+        }
+        Some(unique)
+    }
+
+    fn drop_keys(&mut self, keys: &[(u32, usize)]) {
+        for (question, _) in keys {
+            self.release(*question);
+        }
+    }
+
+    /// A question as a word of a block.
+    pub(super) fn marked(&self, number: u32) -> u32 {
+        let hashed = self.get(number).is_some_and(|question| is_hashed(&question.test));
+        if hashed { number | HASHED } else { number }
+    }
+}

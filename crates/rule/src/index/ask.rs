@@ -1,0 +1,128 @@
+//! A candidate asked: whether the event meets all fields of a branch.
+
+use super::scratch::Scratch;
+use super::shelf::{Block, HASHED, MANY, Shelf};
+use crate::fields::NONE;
+use crate::join::{Join, Want};
+use crate::pattern::Test;
+use crate::view::View;
+
+/// The fields of a branch, each as its questions.
+#[derive(Clone, Copy)]
+pub(super) struct Clauses<'a>(pub(super) &'a [u32]);
+
+impl<'a> Iterator for Clauses<'a> {
+    type Item = &'a [u32];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u32]> {
+        let (first, rest) = self.0.split_first()?;
+        if first & MANY == 0 {
+            self.0 = rest;
+            return Some(std::slice::from_ref(first));
+        }
+        let (clause, rest) = rest.split_at_checked((first & !MANY) as usize)?;
+        self.0 = rest;
+        Some(clause)
+    }
+}
+
+/// What stays the same while the candidates of one event are asked.
+pub(super) struct Ask<'a, T> {
+    pub(super) shelf: &'a Shelf<T>,
+    pub(super) view: &'a View<'a>,
+    /// The node of `type` if the event is one of our own, else [`NO`].
+    pub(super) kind: u32,
+    /// All elements belong to one array outside of others, and there are few.
+    pub(super) alone: bool,
+}
+
+impl<T: Copy> Ask<'_, T> {
+    /// The number of the branch if the event meets it.
+    pub(super) fn meets(&self, block: u32, scratch: &mut Scratch) -> Option<u32> {
+        let Block { number, own, fields, .. } = self.shelf.block(block)?;
+        let met = (own || !self.view.is_ours()) && self.all_met(Clauses(fields), scratch);
+        met.then_some(number)
+    }
+
+    fn all_met(&self, clauses: Clauses<'_>, scratch: &mut Scratch) -> bool {
+        // The elements in which all fields met only within arrays are met.
+        let mut common = u64::MAX;
+        let mut within = 0;
+        let mut unsure = false;
+        for clause in clauses {
+            let mut elements = 0;
+            let mut maybe = false;
+            for question in clause {
+                let answer = self.answer(*question, scratch);
+                elements |= answer & !Scratch::MAYBE;
+                maybe |= answer & Scratch::MAYBE != 0;
+            }
+            if elements & Scratch::OUTSIDE != 0 {
+                continue;
+            }
+            if maybe {
+                unsure = true;
+            } else if elements == 0 {
+                return false;
+            } else {
+                common &= elements;
+                within += 1;
+            }
+        }
+        if !unsure {
+            if within <= 1 || common & !Scratch::BEYOND != 0 {
+                return true;
+            }
+            if self.alone {
+                return false;
+            }
+        }
+        self.join(clauses, scratch)
+    }
+
+    /// The elements in which a question is answered by yes.
+    #[inline]
+    pub(super) fn answer(&self, number: u32, scratch: &mut Scratch) -> u64 {
+        if let Some(answer) = scratch.known(number & !HASHED) {
+            return answer;
+        }
+        if number & HASHED != 0 {
+            return 0;
+        }
+        let Some(question) = self.shelf.questions().get(number) else { return 0 };
+        let answer = match &question.test {
+            Test::Absent => scratch.absence(question.node),
+            test if question.node == self.kind && !test.names_ours() => 0,
+            test => scratch.ask(question.node, test, self.view.data()),
+        };
+        scratch.note(number, answer);
+        answer
+    }
+
+    /// The exact check, for the few that the masks leave open.
+    fn join(&self, clauses: Clauses<'_>, scratch: &Scratch) -> bool {
+        let questions = &self.shelf.questions();
+        let list: Vec<&[u32]> = clauses.collect();
+        let wants: Vec<Want> = list
+            .iter()
+            .map(|clause| Want {
+                node: clause
+                    .first()
+                    .and_then(|number| questions.get(*number & !HASHED))
+                    .map_or(NONE, |question| question.node),
+                may_be_absent: clause.iter().any(|number| {
+                    questions.get(*number & !HASHED).is_some_and(|question| question.test == Test::Absent)
+                }),
+            })
+            .collect();
+        let join = Join { trie: &questions.trie, fields: &scratch.fields, data: self.view.data(), wants: &wants };
+        join.meets(|at, value| {
+            list.get(at).is_some_and(|clause| {
+                clause.iter().filter_map(|number| questions.get(*number & !HASHED)).any(|question| {
+                    question.test.holds(value) && (question.node != self.kind || question.test.names_ours())
+                })
+            })
+        })
+    }
+}
