@@ -27,9 +27,12 @@ impl World {
     /// A world with these secrets; what may be kept between calls, and can be made anew, goes to `cache`.
     #[must_use]
     pub fn new(secrets: Arc<Secrets>, cache: impl Into<PathBuf>) -> World {
+        let cache = cache.into();
+        // Programs run in folders of their own: a relative path would mean another place to them.
+        let cache = std::path::absolute(&cache).unwrap_or(cache);
         World {
             secrets,
-            cache: cache.into(),
+            cache,
             actions: actions(),
             #[cfg(any(feature = "http", feature = "slack"))]
             clients: crate::net::Clients::default(),
