@@ -87,12 +87,24 @@ pub(crate) fn record(applied: ConfigApplied, end: Position) -> Outgoing {
     pump::node(id.to_string(), &applied.into())
 }
 
-/// All manifests of a folder (`*.yaml`, `*.yml`), in the order of their paths; hidden files and folders are left out.
+/// All manifests of a folder (`*.yaml`, `*.yml`), in the order of their paths, with the environment filled in; or the one
+/// file that is named. Hidden files and folders are left out.
 pub fn read_folder(folder: &Path) -> Result<Vec<ConfigFile>, Error> {
+    read_folder_with(folder, &|name| std::env::var(name).ok())
+}
+
+/// The same with another environment.
+pub fn read_folder_with(folder: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<ConfigFile>, Error> {
     let mut paths = Vec::new();
-    list(folder, DEPTH, &mut paths)?;
+    let one = folder.is_file();
+    let base = if one { folder.parent().unwrap_or(folder) } else { folder };
+    if one {
+        paths.push(folder.to_path_buf());
+    } else {
+        list(folder, DEPTH, &mut paths)?;
+    }
     paths.sort();
-    let mut files = Vec::with_capacity(paths.len());
+    let (mut files, mut wrong) = (Vec::with_capacity(paths.len()), Vec::new());
     for path in paths {
         let known = std::fs::metadata(&path).map_err(Error::io("read", &path))?;
         if known.len() > MANIFEST {
@@ -100,10 +112,15 @@ pub fn read_folder(folder: &Path) -> Result<Vec<ConfigFile>, Error> {
             return Err(Error::Io { what: "read", path, source: why });
         }
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
-        files.push(ConfigFile { path: name, text });
+        let name = path.strip_prefix(base).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+        match ensue_lang::env::fill(&text, env) {
+            Ok(text) => files.push(ConfigFile { path: name, text }),
+            Err(unfilled) => {
+                wrong.extend(unfilled.iter().map(|one| format!("{name}:{}:{}: {}", one.line, one.column, one.message)));
+            }
+        }
     }
-    Ok(files)
+    if wrong.is_empty() { Ok(files) } else { Err(Error::Environment(wrong.join("\n"))) }
 }
 
 fn list(folder: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), Error> {

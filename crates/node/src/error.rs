@@ -35,6 +35,9 @@ pub enum Error {
         /// All of them with excerpts, for a person.
         rendered: String,
     },
+    /// The configuration names variables that are not set.
+    #[error("{0}")]
+    Environment(String),
     /// The fold cannot go on.
     #[error("the log cannot be folded: {0}")]
     Fold(String),

@@ -52,7 +52,7 @@ mod metrics;
 
 pub mod node;
 
-pub use config::read_folder;
+pub use config::{read_folder, read_folder_with};
 pub use error::Error;
 pub use node::{Node, Running};
 pub use options::{Configured, Limits, Options, Reached};
