@@ -285,6 +285,13 @@ fn open_last<D: Disk>(
         opened.recovery.cut = Some(Cut { path: path.clone(), offset: keep, bytes: bytes.len() as u64 - keep });
         index.len = keep;
     }
+    // A sync that failed before a kill may have left pages that read well and count as clean, and no mark: the last batch
+    // is written once more, so that this sync really saves it. Its own header proves that those before it were synced.
+    if let Some((_, offset)) = index.batches.last() {
+        let (from, to) = (*offset as usize, usize::try_from(keep).unwrap_or(bytes.len()));
+        let last = bytes.get(from..to).unwrap_or_default();
+        disk::write_all(&**disk, &file, from as u64, last).map_err(Error::io("write again", &path))?;
+    }
     let synced = disk.sync_data(&file).map_err(Error::io("sync", &path));
     let synced = synced.and_then(|()| disk.sync_dir(folder).map_err(Error::io("sync", folder)));
     if let Err(error) = synced {

@@ -1,6 +1,6 @@
 //! What must hold when everything has come to rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ensue_event::ours::Ours;
 use ensue_event::{Position, Span};
@@ -31,6 +31,7 @@ pub(super) fn all(node: &Node, outside: &Outside, violations: &mut Vec<String>) 
 /// Nothing acknowledged is lost or there twice; no firing is decided twice; emissions stand in the order of decision.
 fn log(node: &Node, outside: &Outside, wrong: &mut Vec<String>) -> Result<(), String> {
     let (mut events, mut fired) = (BTreeMap::new(), BTreeMap::new());
+    let (mut wanted, mut took) = (BTreeSet::new(), BTreeSet::new());
     let (mut from, mut emission) = (node.log.first(), None);
     while from < node.log.end() {
         for entry in node.log.read(from, 256, usize::MAX).map_err(text)? {
@@ -50,6 +51,15 @@ fn log(node: &Node, outside: &Outside, wrong: &mut Vec<String>) -> Result<(), St
             if *record.event.source == *"/sim" {
                 events.entry(record.event.id.to_string()).or_insert_with(Vec::new).push(record.at);
             }
+            for (kind, rule) in [("sim.push", "default/build"), ("sim.built", "default/deploy")] {
+                if *record.event.kind == *kind {
+                    wanted.insert((record.position, rule));
+                }
+            }
+            if let Ok(Ours::RuleFired(firing)) = Ours::of(&record.event) {
+                let rule = if firing.rule == "default/build" { "default/build" } else { "default/deploy" };
+                took.extend(firing.events.iter().map(|took| (took.position, rule)));
+            }
             if let Ok(Ours::RuleFired(firing)) = Ours::of(&record.event)
                 && let Some(earlier) = fired.insert(firing.firing, record.position)
             {
@@ -59,6 +69,9 @@ fn log(node: &Node, outside: &Outside, wrong: &mut Vec<String>) -> Result<(), St
                 ));
             }
         }
+    }
+    for (position, rule) in wanted.difference(&took) {
+        wrong.push(format!("rule {rule} never fired on record {position}"));
     }
     for (id, position) in &outside.acked {
         match events.get(id) {
