@@ -192,21 +192,24 @@ impl Tokens {
             return None;
         }
         let hash = hex::encode(Sha256::digest(text.as_bytes()));
+        let same = |token: &&Token| bool::from(token.sha256.as_bytes().ct_eq(hash.as_bytes()));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
-            known.looked = Some(Instant::now());
-            if changed(&self.path) != known.changed {
-                match read(&self.path) {
-                    Ok((tokens, changed)) => (known.tokens, known.changed) = (tokens, changed),
-                    // Who can break the file must not be able to keep a revoked token alive.
-                    Err(why) => {
-                        tracing::error!(%why, "all tokens are refused");
-                        (known.tokens, known.changed) = (Vec::new(), None);
-                    }
+        // A token that is not known may be new; one that is may have been revoked.
+        let fresh = known.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY);
+        if fresh && let Some(found) = known.tokens.iter().find(same) {
+            return Some(found.clone());
+        }
+        known.looked = Some(Instant::now());
+        if changed(&self.path) != known.changed {
+            match read(&self.path) {
+                Ok((tokens, changed)) => (known.tokens, known.changed) = (tokens, changed),
+                // Who can break the file must not be able to keep a revoked token alive.
+                Err(why) => {
+                    tracing::error!(%why, "all tokens are refused");
+                    (known.tokens, known.changed) = (Vec::new(), None);
                 }
             }
         }
-        let same = |token: &&Token| bool::from(token.sha256.as_bytes().ct_eq(hash.as_bytes()));
         known.tokens.iter().find(same).cloned()
     }
 

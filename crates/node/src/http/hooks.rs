@@ -75,6 +75,13 @@ async fn delivery(app: &App, name: &Name, request: Request, began: Instant) -> R
         return Ok(ok(&json!({"pong": true})));
     }
     let mut events = received.events;
+    // A kind of source that has no id for an event calls it by its body. Two events may well be equal: which of them
+    // are one is for the document to say (`id`, `dedupe`).
+    for event in &mut events {
+        if received.signed_body.is_some_and(|key| *event.id == *key.to_string()) {
+            event.id = "".into();
+        }
+    }
     let named = identify(source, &mut events, &parts.headers, &body)?;
     for event in &events {
         ensue_event::http::refuse_reserved(event).map_err(|why| refused(Refusal::Invalid(why)))?;
@@ -82,7 +89,7 @@ async fn delivery(app: &App, name: &Name, request: Request, began: Instant) -> R
     let single = events.len() == 1;
     // A redelivery is the same body, and what is made of it (such as a time) need not be.
     let digest = (single && named).then(|| Digest::of(&body));
-    let second = received.signed_body.filter(|_| single);
+    let second = received.signed_body.filter(|_| single && named);
     let events = Events { events, dedupe: named, digest, second };
     let told = app.ingest(&text, events, began).await?;
     Ok(tell(told, !single))

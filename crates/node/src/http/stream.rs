@@ -22,8 +22,8 @@ use super::query::Types;
 const CHUNK: usize = 256;
 /// Bytes read for a stream at once.
 const BYTES: usize = 1 << 20;
-/// Records that wait for a reader.
-const WAITING: usize = 64;
+/// Records that wait for a reader: some megabytes at most.
+const WAITING: usize = 8;
 
 /// What to stream.
 #[derive(Debug, Deserialize)]

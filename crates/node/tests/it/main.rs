@@ -1,0 +1,24 @@
+//! A whole node over real HTTP, real files and real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    missing_docs
+)]
+
+mod support;
+
+mod auth;
+mod chain;
+mod hooks;
+mod ingest;
+mod operate;
+mod pressure;
+mod quarantine;
+mod recovery;
+mod reload;
+mod stream;
