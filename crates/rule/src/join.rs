@@ -55,11 +55,9 @@ impl Join<'_> {
         let elements = self.fields.elements.len();
         let mut table = Table { seen: vec![Seen::Nothing; elements * self.wants.len()], elements, below: Vec::new() };
         for (at, want) in self.wants.iter().enumerate() {
-            let mut any = false;
             let mut met = false;
             for found in self.fields.at(want.node) {
                 let holds = holds(at, self.fields.value(found, self.data));
-                any = true;
                 met |= holds;
                 if let Some(seen) = table.seen.get_mut(at * elements + found.element as usize)
                     && *seen != Seen::Met
@@ -67,7 +65,7 @@ impl Join<'_> {
                     *seen = if holds { Seen::Met } else { Seen::Other };
                 }
             }
-            if !met && !want.may_be_absent && (any || self.fields.last(want.node) == crate::fields::NONE) {
+            if !met && !want.may_be_absent {
                 return false;
             }
         }

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasherDefault;
 use std::sync::{Mutex, PoisonError};
 
+// Lookup only: shelves are asked by name, and counted in the order of their making.
 use hashbrown::HashMap;
 
 use self::scratch::Scratch;

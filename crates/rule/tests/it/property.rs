@@ -170,6 +170,70 @@ proptest! {
     }
 }
 
+/// Few values and few keys below one or two arrays: most fields are met somewhere, so all turns on the element.
+fn small_pattern() -> impl Strategy<Value = Value> {
+    let test = || {
+        prop_oneof![
+            6 => select(vec!["a", "b", "c"]).prop_map(Value::from),
+            1 => select(vec![json!({"prefix": "a"}), json!({"wildcard": "*b"}), json!({"anything-but": "c"}), json!({"exists": true})]),
+            1 => Just(json!({"exists": false})),
+        ]
+    };
+    let field = move || prop::collection::vec(test(), 1..3).prop_map(Value::from);
+    let fields = |keys: Vec<&'static str>| prop::collection::btree_map(select(keys), field(), 1..4);
+    (fields(vec!["x", "y", "z"]), prop::option::of(fields(vec!["u", "v"])), prop::option::weighted(0.3, field()))
+        .prop_map(|(outer, inner, beside)| {
+            let mut pattern = json!({"p": outer});
+            if let Some(inner) = inner {
+                pattern["p"]["q"] = json!(inner);
+            }
+            if let Some(beside) = beside {
+                pattern["x"] = beside;
+            }
+            pattern
+        })
+}
+
+fn small_event() -> impl Strategy<Value = Value> {
+    let value = || select(vec!["a", "b", "c"]).prop_map(Value::from);
+    let fields = move |keys: Vec<&'static str>| prop::collection::btree_map(select(keys), value(), 0..4);
+    let inner = prop::option::of(prop::collection::vec(fields(vec!["u", "v"]), 0..3));
+    let element = (fields(vec!["x", "y", "z"]), inner).prop_map(|(outer, inner)| {
+        let mut element = json!(outer);
+        if let Some(inner) = inner {
+            element["q"] = json!(inner);
+        }
+        element
+    });
+    // Sometimes more elements than there are bits for.
+    let count = prop_oneof![9 => 1..6usize, 1 => 60..80usize];
+    let elements = count.prop_flat_map(move |count| prop::collection::vec(element.clone(), count));
+    (elements, fields(vec!["x"])).prop_map(|(elements, beside)| {
+        let mut event = json!(beside);
+        event["p"] = elements.into();
+        event
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn within_the_same_element(
+        patterns in prop::collection::vec(small_pattern(), 1..30),
+        events in prop::collection::vec(small_event(), 1..10),
+    ) {
+        let compiled: Vec<(Value, Pattern)> =
+            patterns.into_iter().map(|json| (json.clone(), Pattern::compile(&json).unwrap())).collect();
+        let held = (0..compiled.len()).map(|at| (at as u32, at)).collect();
+        let mut index = Index::new();
+        for (at, (_, pattern)) in compiled.iter().enumerate() {
+            index.add(at as u32, pattern);
+        }
+        check(&compiled, &held, &index, &events)?;
+    }
+}
+
 fn check(
     compiled: &[(Value, Pattern)],
     held: &std::collections::BTreeMap<u32, usize>,
