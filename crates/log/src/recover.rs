@@ -287,8 +287,10 @@ fn open_last<D: Disk>(
     }
     // A sync that failed before a kill may have left pages that read well and count as clean, and no mark: the last batch
     // is written once more, so that this sync really saves it. Its own header proves that those before it were synced.
-    if let Some((_, offset)) = index.batches.last() {
-        let (from, to) = (*offset as usize, usize::try_from(keep).unwrap_or(bytes.len()));
+    // The first batch was written with the segment's header before it.
+    if let Some((nth, offset)) = index.batches.last() {
+        let from = if *nth == 0 { 0 } else { *offset as usize };
+        let to = usize::try_from(keep).unwrap_or(bytes.len());
         let last = bytes.get(from..to).unwrap_or_default();
         disk::write_all(&**disk, &file, from as u64, last).map_err(Error::io("write again", &path))?;
     }
