@@ -1,0 +1,395 @@
+//! The flags: one declaration, from which help and completions come.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use crate::output::Format;
+
+/// Turns events into consequences: durable, ordered, explained.
+#[derive(Debug, Parser)]
+#[command(name = "ensue", version, arg_required_else_help = true, max_term_width = 110)]
+pub(crate) struct Args {
+    /// How to print: tables on a terminal, JSON in a pipe, unless told.
+    #[arg(long, short, global = true, value_enum)]
+    pub(crate) output: Option<Format>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the engine is.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Engine {
+    /// The address of the engine; that of the engine in the data folder if left out.
+    #[arg(long, env = "ENSUE_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// The token to show; the admin token of the data folder if left out.
+    #[arg(long, env = "ENSUE_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// The data folder of the engine.
+    #[arg(long, env = "ENSUE_DATA", default_value = ".ensue", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the engine on a folder of automations.
+    Up(Up),
+    /// Check a folder of automations: every mistake, with its place.
+    Check {
+        /// The folder, or one file.
+        path: PathBuf,
+    },
+    /// Play the scenarios of a folder in virtual time.
+    Test {
+        /// The folder.
+        path: PathBuf,
+        /// Only scenarios whose name holds this.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Send an event.
+    Emit(Emit),
+    /// List events, or follow them.
+    Events(Events),
+    /// List runs, newest last.
+    Runs(Runs),
+    /// Show one run, or say what is to become of it.
+    Run {
+        #[command(subcommand)]
+        what: RunCommand,
+    },
+    /// List rules, or change the mode of one.
+    Rules {
+        #[command(flatten)]
+        engine: Engine,
+        /// Show or change this one.
+        name: Option<String>,
+        /// Set its mode: live, shadow or paused.
+        #[arg(long, requires = "reason")]
+        mode: Option<String>,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Why did this happen: the chain of causes of an event, run, step or position, both ways.
+    Why {
+        #[command(flatten)]
+        engine: Engine,
+        /// An event's id, a run's id, an effect's key, or a position.
+        id: String,
+    },
+    /// Print the JSON Schema of the manifests.
+    Schema,
+    /// Make, list and revoke tokens.
+    Token {
+        /// The data folder of the engine.
+        #[arg(long, env = "ENSUE_DATA", default_value = ".ensue", value_name = "DIR")]
+        data: PathBuf,
+        #[command(subcommand)]
+        what: TokenCommand,
+    },
+    /// Who did what: operators' commands and configurations; or verify the log.
+    Audit {
+        #[command(flatten)]
+        engine: Engine,
+        /// Check every record of the log against its chain; the engine may be running.
+        #[arg(long)]
+        verify: bool,
+        /// How many at most.
+        #[arg(long, short = 'n', default_value_t = 50)]
+        limit: usize,
+    },
+    /// Read the log of a data folder.
+    Log {
+        #[command(subcommand)]
+        what: LogCommand,
+    },
+    /// Hold effects: decisions go on, nothing leaves.
+    Freeze(Freeze),
+    /// Let held effects go, or discard them.
+    Thaw {
+        #[command(flatten)]
+        freeze: Freeze,
+        /// Their steps fail as cancelled instead.
+        #[arg(long)]
+        discard: bool,
+    },
+    /// See it at work: a push becomes a build, an image, a commit and a message. A container registry and the receiver
+    /// of messages are stand-ins within this program, and named as such; ENSUE_REGISTRY (http://HOST:PORT) names a real
+    /// registry that notifies POST /hooks/registry.
+    Demo {
+        /// End after the chain is through, instead of staying up.
+        #[arg(long)]
+        once: bool,
+        /// The port to listen on; 4310, or a free one where that is taken.
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Small tools that examples use.
+    #[command(hide = true)]
+    Tool {
+        #[command(subcommand)]
+        what: ToolCommand,
+    },
+    /// Print a page of the reference.
+    #[command(hide = true)]
+    Reference {
+        /// `records`, `language` or `cli`.
+        page: String,
+    },
+}
+
+/// Run the engine.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Up {
+    /// The folder of automations; what was applied last if left out.
+    pub(crate) path: Option<PathBuf>,
+    /// Where log and state are kept.
+    #[arg(long, env = "ENSUE_DATA", default_value = ".ensue", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The address to listen on.
+    #[arg(long, env = "ENSUE_LISTEN", default_value = "127.0.0.1:4310", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// Every rule decides and records but never acts: the first week's mode.
+    #[arg(long)]
+    pub(crate) observe: bool,
+    /// `POST /events` needs no token; only on a loopback address.
+    #[arg(long)]
+    pub(crate) open_ingest: bool,
+    /// A file of NAME=VALUE lines with secrets; the environment is asked first.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets_file: Option<PathBuf>,
+    /// A folder with a file for each secret, such as a mounted Secret.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) secrets_dir: Option<PathBuf>,
+    /// Webhook requests a second that one source may send.
+    #[arg(long, default_value_t = 1_000.0, value_name = "N")]
+    pub(crate) hook_rate: f64,
+    /// Log as JSON lines.
+    #[arg(long)]
+    pub(crate) json_logs: bool,
+}
+
+/// List events, or follow them.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Events {
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+    /// Show one: an id or a position.
+    pub(crate) id: Option<String>,
+    /// Go on with new ones as they come.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Only types that begin so.
+    #[arg(long = "type", value_name = "PREFIX")]
+    pub(crate) kind: Option<String>,
+    /// Only of this source.
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// With our own records (`dev.ensue.*`).
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// How many at most.
+    #[arg(long, short = 'n', default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+/// List runs, newest last.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Runs {
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+    /// Only those that stand so: running, uncertain, succeeded, failed, cancelled.
+    #[arg(long)]
+    pub(crate) status: Option<String>,
+    /// Only failed and uncertain ones, and what is parked.
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Only of this rule.
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// Go on with new ones as they come.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many at most.
+    #[arg(long, short = 'n', default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+/// Send an event.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Emit {
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+    /// A file with one CloudEvent as JSON; `-` is standard input.
+    pub(crate) file: Option<PathBuf>,
+    /// A file with a CloudEvent on each line; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub(crate) lines: Option<PathBuf>,
+    /// A ready-made one: github/push, github/pull_request, registry/push.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "lines"])]
+    pub(crate) fixture: Option<String>,
+    /// The type.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// The source.
+    #[arg(long, default_value = "/ensue/cli")]
+    pub(crate) source: String,
+    /// The subject.
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// The id; a new one if left out.
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// The data as JSON; `@FILE` reads a file.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) data_json: Option<String>,
+    /// Send it as GitHub would, signed with this secret, to a source.
+    #[arg(long, value_name = "SECRET", env = "ENSUE_GITHUB_SECRET", hide_env_values = true)]
+    pub(crate) sign_github: Option<String>,
+    /// The source that a webhook goes to: POST /hooks/NAME.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to: Option<String>,
+    /// The bearer token that the source of a webhook asks for.
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) bearer: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunCommand {
+    /// Show its steps, attempts and outputs.
+    Show {
+        #[command(flatten)]
+        engine: Engine,
+        /// The run.
+        id: String,
+    },
+    /// Start a failed run once more, from its first step.
+    Retry(Decide),
+    /// Go on with a failed run at the step that failed.
+    Resume {
+        #[command(flatten)]
+        decide: Decide,
+        /// Go on at this step instead.
+        #[arg(long)]
+        from: Option<String>,
+    },
+    /// Take a step as done, without outputs.
+    Skip {
+        #[command(flatten)]
+        decide: Decide,
+        /// The step.
+        #[arg(long)]
+        step: String,
+    },
+    /// End a run.
+    Cancel(Decide),
+    /// Say what became of an uncertain step.
+    Settle {
+        #[command(flatten)]
+        decide: Decide,
+        /// The step.
+        #[arg(long)]
+        step: String,
+        /// done, failed or retry.
+        #[arg(long)]
+        verdict: String,
+    },
+}
+
+/// A person's decision about a run.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Decide {
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+    /// The run.
+    pub(crate) id: String,
+    /// Why; it is recorded.
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token; it is shown once.
+    Create {
+        /// What it is called.
+        name: String,
+        /// What it may do: ingest, read, operate, admin.
+        #[arg(long = "scope", required = true, value_delimiter = ',')]
+        scopes: Vec<String>,
+        /// How long it is good, such as 90d; for ever if left out.
+        #[arg(long)]
+        expires: Option<String>,
+    },
+    /// List tokens, without their values.
+    List,
+    /// Make a token worthless.
+    Revoke {
+        /// What it is called.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Print records as JSON lines; the engine may be running.
+    Cat {
+        #[command(flatten)]
+        engine: Engine,
+        /// The first position.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How many at most.
+        #[arg(long, short = 'n')]
+        limit: Option<u64>,
+    },
+    /// Check every record against its chain; the engine may be running.
+    Verify {
+        #[command(flatten)]
+        engine: Engine,
+    },
+}
+
+/// What is to be held.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Freeze {
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+    /// Only what goes through this connection.
+    #[arg(long)]
+    pub(crate) connection: Option<String>,
+    /// Only what this rule does.
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// Why; it is recorded.
+    #[arg(long, required_unless_present = "list")]
+    pub(crate) reason: Option<String>,
+    /// Show what is frozen, and what it holds.
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ToolCommand {
+    /// Push a folder as an image of one layer, by the distribution API.
+    PushImage(PushImage),
+}
+
+/// Push a folder as an image.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PushImage {
+    /// The registry: http://host:port.
+    #[arg(long)]
+    pub(crate) registry: String,
+    /// The repository.
+    #[arg(long)]
+    pub(crate) repository: String,
+    /// The tag.
+    #[arg(long)]
+    pub(crate) tag: String,
+    /// The folder.
+    pub(crate) folder: PathBuf,
+}

@@ -1,0 +1,89 @@
+//! `ensue events`: what came in, and what followed, as it happens.
+
+use serde_json::Value;
+
+use crate::args::Events;
+use crate::client::Client;
+use crate::errors::Error;
+use crate::output::{Output, cell};
+
+/// Columns of a list of records.
+const TYPE: usize = 36;
+const SUBJECT: usize = 28;
+
+pub(crate) async fn events(events: Events, output: Output) -> Result<(), Error> {
+    let client = Client::new(&events.engine)?;
+    if let Some(id) = &events.id {
+        let event = client.get(&["events", id.trim_start_matches('#')], &[]).await?;
+        output.value(&event);
+        return Ok(());
+    }
+    let mut query = vec![("ours", events.all.to_string())];
+    query.extend(events.kind.clone().map(|kind| ("type", format!("{}*", kind.trim_end_matches('*')))));
+    query.extend(events.source.clone().map(|source| ("source", source)));
+    let listed = [query.clone(), vec![("limit", events.limit.max(1).to_string())]].concat();
+    let page = client.get(&["events"], &listed).await?;
+    let found = page.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
+    // Newest last: what follows goes on below.
+    let found: Vec<Value> = found.into_iter().rev().take(events.limit).collect();
+    if output.for_people() {
+        if found.is_empty() && !events.follow {
+            output.line("no events yet; `ensue emit` sends one, `ensue events --all` shows our own records too");
+        } else {
+            head(output);
+        }
+    }
+    for record in &found {
+        row(record, output);
+    }
+    if !events.follow {
+        return Ok(());
+    }
+    let from = found.last().and_then(position).map(|last| last + 1);
+    let source = events.source;
+    let mut each = |record: &Value| {
+        let wanted = source.as_deref().is_none_or(|source| record.pointer("/event/source").is_some_and(|s| s == source));
+        if wanted {
+            row(record, output);
+        }
+    };
+    client.follow(&query, from, &mut each).await
+}
+
+fn position(record: &Value) -> Option<u64> {
+    record.get("position").and_then(Value::as_u64)
+}
+
+fn head(output: Output) {
+    let bold = anstyle::Style::new().bold();
+    output.line(format!("{bold}{:>7}  {:12}  {:TYPE$}  {:SUBJECT$}  SOURCE{bold:#}", "#", "TIME (UTC)", "TYPE", "SUBJECT"));
+}
+
+fn row(record: &Value, output: Output) {
+    if !output.for_people() {
+        output.value(record);
+        return;
+    }
+    let text = |pointer: &str| cell(record.pointer(pointer));
+    let kind = text("/event/type");
+    let dim = anstyle::Style::new().dimmed();
+    let style = if kind.starts_with(ensue_event::ours::PREFIX) { dim } else { anstyle::Style::new() };
+    let line = format!(
+        "{:>7}  {:12}  {:TYPE$}  {:SUBJECT$}  {}",
+        text("/position"),
+        clock(&text("/at")),
+        kind,
+        text("/event/subject"),
+        text("/event/source"),
+    );
+    output.line(format!("{style}{}{style:#}", line.trim_end()));
+}
+
+/// The time of day of a timestamp, to the millisecond.
+pub(crate) fn clock(at: &str) -> String {
+    let time = at.split_once('T').map_or(at, |(_, time)| time).trim_end_matches('Z');
+    match time.split_once('.') {
+        Some((seconds, rest)) => format!("{seconds}.{:0<3}", rest.chars().take(3).collect::<String>()),
+        None => format!("{time}.000"),
+    }
+}

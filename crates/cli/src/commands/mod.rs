@@ -1,0 +1,64 @@
+//! One file for each command.
+
+mod audit;
+mod check;
+mod configured;
+mod demo;
+mod emit;
+mod events;
+mod freeze;
+mod log;
+mod reference;
+mod rules;
+mod run;
+mod runs;
+mod test;
+mod token;
+mod tool;
+mod up;
+mod why;
+
+use std::future::Future;
+
+use crate::args::{Args, Command, ToolCommand};
+use crate::errors::Error;
+use crate::output::Output;
+
+/// Does what was asked for.
+pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
+    match args.command {
+        Command::Up(up) => wait(up::up(up, output)),
+        Command::Check { path } => check::check(&path, output),
+        Command::Test { path, name } => test::test(&path, name.as_deref(), output),
+        Command::Emit(emit) => wait(emit::emit(emit, output)),
+        Command::Events(events) => wait(events::events(events, output)),
+        Command::Runs(runs) => wait(runs::runs(runs, output)),
+        Command::Run { what } => wait(run::run(what, output)),
+        Command::Rules { engine, name, mode, reason } => wait(rules::rules(engine, name, mode, reason, output)),
+        Command::Why { engine, id } => wait(why::why(engine, id, output)),
+        Command::Schema => {
+            let schema = serde_json::to_string_pretty(&ensue_lang::schema::schema()).unwrap_or_default();
+            output.line(schema);
+            Ok(())
+        }
+        Command::Token { data, what } => token::token(&data, what, output),
+        Command::Audit { engine, verify: true, .. } => wait(log::verify(engine, output)),
+        Command::Audit { engine, limit, .. } => wait(audit::audit(engine, limit, output)),
+        Command::Log { what } => wait(log::log(what, output)),
+        Command::Freeze(freeze) => wait(freeze::freeze(freeze, output)),
+        Command::Thaw { freeze, discard } => wait(freeze::thaw(freeze, discard, output)),
+        Command::Demo { once, port } => wait(demo::demo(once, port, output)),
+        Command::Tool { what: ToolCommand::PushImage(push) } => wait(tool::push_image(push, output)),
+        Command::Reference { page } => reference::reference(&page, output),
+    }
+}
+
+/// Runs what waits for the network.
+fn wait(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|why| Error::Other(format!("no threads can be started: {why}")))?;
+    let result = runtime.block_on(work);
+    // What is left over is not waited for: the command is done.
+    runtime.shutdown_background();
+    result
+}

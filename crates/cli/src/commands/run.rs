@@ -1,0 +1,97 @@
+//! `ensue run`: one run, and a person's decision about it.
+
+use serde_json::{Value, json};
+
+use super::events::clock;
+use crate::args::{Decide, RunCommand};
+use crate::client::Client;
+use crate::errors::Error;
+use crate::output::{Output, cell};
+
+pub(crate) async fn run(what: RunCommand, output: Output) -> Result<(), Error> {
+    let (decide, verb, more) = match what {
+        RunCommand::Show { engine, id } => {
+            let run = Client::new(&engine)?.get(&["runs", &id], &[]).await?;
+            show(&run, output);
+            return Ok(());
+        }
+        RunCommand::Retry(decide) => (decide, "retry", json!({})),
+        RunCommand::Resume { decide, from: None } => (decide, "resume", json!({})),
+        RunCommand::Resume { decide, from: Some(step) } => (decide, "resume", json!({"step": step})),
+        RunCommand::Skip { decide, step } => (decide, "skip", json!({"step": step})),
+        RunCommand::Cancel(decide) => (decide, "cancel", json!({})),
+        RunCommand::Settle { decide, step, verdict } => {
+            (decide, "settle", json!({"step": step, "verdict": verdict}))
+        }
+    };
+    let Decide { engine, id, reason } = decide;
+    let mut body = more;
+    if let Some(object) = body.as_object_mut() {
+        object.insert("reason".into(), reason.into());
+    }
+    let answer = Client::new(&engine)?.post(&["runs", &id, verb], &body).await?;
+    done(&answer, &format!("{verb}: run {id}"), output);
+    Ok(())
+}
+
+/// Prints that a command was carried out, and where its record stands.
+pub(crate) fn done(answer: &Value, what: &str, output: Output) {
+    if output.for_people() {
+        output.line(format!("{what}, recorded in #{}", cell(answer.get("position"))));
+    } else {
+        output.value(answer);
+    }
+}
+
+fn show(run: &Value, output: Output) {
+    if !output.for_people() {
+        output.value(run);
+        return;
+    }
+    let bold = anstyle::Style::new().bold();
+    output.line(format!(
+        "run {bold}{}{bold:#} of {}: {bold}{}{bold:#}",
+        cell(run.get("id")),
+        cell(run.get("rule")),
+        cell(run.get("status"))
+    ));
+    output.line(format!("started {}  finished {}", time(run.get("started")), time(run.get("finished"))));
+    if let Some(message) = run.pointer("/failed/error/message") {
+        output.line(format!("failed at {}: {}", cell(run.pointer("/failed/step")), cell(Some(message))));
+    }
+    if let Some(waits) = run.get("waitsFor").filter(|waits| !waits.is_null()) {
+        output.line(format!("waits for {waits}"));
+    }
+    for (path, step) in steps(run) {
+        let attempts = step.get("attempt").or_else(|| step.get("attempts")).and_then(Value::as_u64).unwrap_or(0);
+        let tries = if attempts > 1 { format!(", attempt {attempts}") } else { String::new() };
+        output.line(format!("\n  {bold}{path}{bold:#}  {}{tries}", cell(step.get("status"))));
+        if let Some(error) = step.pointer("/error/message") {
+            output.line(format!("    {}", cell(Some(error))));
+        }
+        let outputs = step.get("outputs").and_then(Value::as_object);
+        for (name, value) in outputs.into_iter().flatten() {
+            let text: String = cell(Some(value)).lines().take(12).collect::<Vec<_>>().join("\n      ");
+            output.line(format!("    {name}: {text}"));
+        }
+    }
+}
+
+/// Steps by path, whether they are kept as an object or as a list of pairs.
+fn steps(run: &Value) -> Vec<(String, Value)> {
+    match run.get("steps") {
+        Some(Value::Object(steps)) => steps.iter().map(|(path, step)| (path.clone(), step.clone())).collect(),
+        Some(Value::Array(steps)) => steps
+            .iter()
+            .map(|pair| (cell(pair.get(0).or_else(|| pair.get("path"))), pair.get(1).unwrap_or(pair).clone()))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn time(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => clock(text),
+        _ => "-".to_owned(),
+    }
+}

@@ -1,0 +1,81 @@
+//! `ensue runs`: what is being done, and how it went.
+
+use serde_json::Value;
+
+use super::events::clock;
+use crate::args::Runs;
+use crate::client::Client;
+use crate::errors::Error;
+use crate::output::{Output, cell};
+
+pub(crate) async fn runs(runs: Runs, output: Output) -> Result<(), Error> {
+    let client = Client::new(&runs.engine)?;
+    let mut query = vec![("limit", runs.limit.max(1).to_string())];
+    let status = if runs.failed { Some("failed,uncertain".to_owned()) } else { runs.status.clone() };
+    query.extend(status.map(|status| ("status", status)));
+    query.extend(runs.rule.clone().map(|rule| ("rule", rule)));
+    let page = client.get(&["runs"], &query).await?;
+    let found = page.get("runs").and_then(Value::as_array).cloned().unwrap_or_default();
+    let found: Vec<Value> = found.into_iter().rev().map(shown).collect();
+    let columns = [
+        ("RUN", "/id"),
+        ("RULE", "/rule"),
+        ("STATUS", "/status"),
+        ("STARTED (UTC)", "/shown"),
+        ("STEP", "/step"),
+        ("WHY", "/why"),
+    ];
+    let empty = if runs.failed { "no run has failed, none is uncertain" } else { "no runs yet" };
+    if output.for_people() {
+        output.list(&found, &columns, empty);
+    } else {
+        output.list(&page.get("runs").and_then(Value::as_array).cloned().unwrap_or_default(), &[], "");
+    }
+    if runs.failed {
+        let parked = client.get(&["parked"], &[]).await?;
+        let parked = parked.get("parked").and_then(Value::as_array).cloned().unwrap_or_default();
+        if output.for_people() && !parked.is_empty() {
+            output.line(format!("\n{} parked, `ensue run redrive` is for the page:", parked.len()));
+            output.list(&parked, &[("FIRING", "/firing"), ("RULE", "/rule"), ("WHY", "/reason")], "");
+        } else if !output.for_people() {
+            output.list(&parked, &[], "");
+        }
+    }
+    if !runs.follow {
+        return Ok(());
+    }
+    let query = [("type", "dev.ensue.run.*".to_owned()), ("ours", "true".to_owned())];
+    let mut each = |record: &Value| follow(record, runs.rule.as_deref(), output);
+    client.follow(&query, None, &mut each).await
+}
+
+/// A run with what its row shows beside what it has.
+fn shown(mut run: Value) -> Value {
+    let why = run.pointer("/failed/error/message").cloned().or_else(|| run.get("cancelled").cloned());
+    let started = clock(&cell(run.get("started")));
+    if let Some(object) = run.as_object_mut() {
+        object.insert("shown".into(), started.into());
+        object.insert("why".into(), why.unwrap_or_default());
+    }
+    run
+}
+
+fn follow(record: &Value, rule: Option<&str>, output: Output) {
+    let data = record.pointer("/event/data").cloned().unwrap_or_default();
+    let name = cell(data.get("rule"));
+    let wanted = rule.is_none_or(|rule| name == rule || name.ends_with(&format!("/{rule}")));
+    if !wanted {
+        return;
+    }
+    if !output.for_people() {
+        output.value(record);
+        return;
+    }
+    let kind = cell(record.pointer("/event/type"));
+    let status = match kind.rsplit('.').next() {
+        Some("finished") => cell(data.get("status")),
+        Some("failed") => format!("failed: {}", cell(data.pointer("/error/message"))),
+        other => other.unwrap_or_default().to_owned(),
+    };
+    output.line(format!("{}  {}  {name}  {status}", cell(data.get("run")), clock(&cell(record.get("at")))));
+}

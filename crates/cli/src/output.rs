@@ -1,0 +1,149 @@
+//! One way to print: tables for people, JSON for pipes.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use serde_json::Value;
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Columns, for people.
+    Table,
+    /// JSON; one value a line where there are several.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+/// Where and how a command prints.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    format: Format,
+    /// Whether the format was asked for.
+    told: bool,
+}
+
+impl Output {
+    /// Tables on a terminal, JSON in a pipe, unless told.
+    pub(crate) fn new(wanted: Option<Format>) -> Output {
+        let fitting = if std::io::stdout().is_terminal() { Format::Table } else { Format::Json };
+        Output { format: wanted.unwrap_or(fitting), told: wanted.is_some() }
+    }
+
+    /// Whether a report, which people read in the output of a pipeline too, is wanted for programs.
+    pub(crate) fn report_for_programs(self) -> bool {
+        self.told && !self.for_people()
+    }
+
+    /// Whether people read it.
+    pub(crate) fn for_people(self) -> bool {
+        self.format == Format::Table
+    }
+
+    /// A line, as it is.
+    pub(crate) fn line(self, text: impl std::fmt::Display) {
+        // A closed pipe ends the program quietly, as it does everywhere.
+        if writeln!(anstream::stdout(), "{text}").is_err() {
+            std::process::exit(0);
+        }
+    }
+
+    /// One value.
+    pub(crate) fn value(self, value: &Value) {
+        match self.format {
+            Format::Json => self.line(value),
+            Format::Table | Format::Yaml => self.line(yaml(value, 0).trim_end()),
+        }
+    }
+
+    /// A list: a row for each value with these columns (a title and a JSON pointer), or each value whole.
+    pub(crate) fn list(self, values: &[Value], columns: &[(&str, &str)], empty: &str) {
+        match self.format {
+            Format::Json => values.iter().for_each(|value| self.line(value)),
+            Format::Yaml => self.line(yaml(&Value::Array(values.to_vec()), 0).trim_end()),
+            Format::Table if values.is_empty() => self.line(empty),
+            Format::Table => {
+                let rows: Vec<Vec<String>> = values
+                    .iter()
+                    .map(|value| columns.iter().map(|(_, pointer)| cell(value.pointer(pointer))).collect())
+                    .collect();
+                let titles: Vec<&str> = columns.iter().map(|(title, _)| *title).collect();
+                self.table(&titles, &rows);
+            }
+        }
+    }
+
+    /// Rows in columns that are as wide as they must be.
+    pub(crate) fn table(self, titles: &[&str], rows: &[Vec<String>]) {
+        let mut widths: Vec<usize> = titles.iter().map(|title| title.len()).collect();
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let bold = anstyle::Style::new().bold();
+        let head = pad(titles.iter().map(|title| (*title).to_owned()).collect(), &widths);
+        self.line(format!("{bold}{head}{bold:#}"));
+        for row in rows {
+            self.line(pad(row.clone(), &widths));
+        }
+    }
+}
+
+fn pad(cells: Vec<String>, widths: &[usize]) -> String {
+    let mut out = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        out.push_str(cell);
+        let missing = width.saturating_sub(cell.chars().count()) + 2;
+        out.extend(std::iter::repeat_n(' ', missing));
+    }
+    out.trim_end().to_owned()
+}
+
+/// A value in a cell of a table: texts bare, nothing for null, the rest as JSON.
+pub(crate) fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Plain YAML for values that are shown to people; JSON where YAML would need quoting rules.
+fn yaml(value: &Value, depth: usize) -> String {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Object(object) if !object.is_empty() => object
+            .iter()
+            .map(|(name, value)| match value {
+                Value::Object(inner) if !inner.is_empty() => format!("{indent}{name}:\n{}", yaml(value, depth + 1)),
+                Value::Array(inner) if !inner.is_empty() => format!("{indent}{name}:\n{}", yaml(value, depth + 1)),
+                other => format!("{indent}{name}: {}\n", scalar(other)),
+            })
+            .collect(),
+        Value::Array(items) if !items.is_empty() => items
+            .iter()
+            .map(|item| {
+                let inner = yaml(item, depth + 1);
+                let inner = inner.strip_prefix(&"  ".repeat(depth + 1)).unwrap_or(&inner);
+                format!("{indent}- {inner}")
+            })
+            .collect(),
+        other => format!("{indent}{}\n", scalar(other)),
+    }
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) if plain(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether a text means the same in YAML without quotes.
+fn plain(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || "/_-. @".contains(c);
+    let first = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '/');
+    let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "~"];
+    first && text.chars().all(word) && !text.ends_with(' ') && !reserved.contains(&text.to_ascii_lowercase().as_str())
+}
