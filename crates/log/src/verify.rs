@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use ensue_event::{Digest, Position};
+use serde_json::{Value, json};
 
 use crate::disk::{self, Disk};
 use crate::recover::Damage;
@@ -36,6 +37,24 @@ impl Verified {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.damage.is_empty() && self.changed.is_empty()
+    }
+
+    /// The same as JSON, as `ensue log verify` prints it.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let damage: Vec<Value> = self
+            .damage
+            .iter()
+            .map(|one| {
+                json!({
+                    "file": one.path, "offset": one.offset, "first": one.first, "until": one.until, "why": one.why,
+                })
+            })
+            .collect();
+        json!({
+            "whole": self.is_whole(), "good": self.good, "first": self.first, "end": self.end, "purged": self.purged,
+            "damage": damage, "changed": self.changed, "chain": self.chain,
+        })
     }
 }
 
