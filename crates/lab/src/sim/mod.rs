@@ -124,9 +124,11 @@ impl Simulation {
                 Ok("the disk is well".to_owned())
             }
             _ => {
-                let how = node.stop(&mut self.outside);
-                self.crashes += usize::from(how.is_err());
-                return how.unwrap_or_else(|why| why);
+                return match node.stop(&mut self.outside) {
+                    Ok(what) => what,
+                    // What was under way dies with the process, however it ends.
+                    Err(why) => format!("{why}; {}", self.kill()),
+                };
             }
         };
         match result {
