@@ -4,7 +4,7 @@
 //! the product, and builds in seconds: it knows the crates by their files and by `cargo metadata`, and imports none.
 //!
 //! Map: [`workspace`] (what there is) and [`shell`] (running programs) → [`ci`], which is [`tidy`] + [`test`](mod@test) (with
-//! [`servers`]) + [`reference`](mod@reference) → [`sim`].
+//! [`servers`]) + [`reference`](mod@reference) → [`sim`], [`crash`], [`bench`](mod@bench).
 
 mod shell;
 mod workspace;
@@ -15,6 +15,8 @@ mod tidy;
 mod servers;
 mod test;
 
+mod bench;
+mod crash;
 mod reference;
 mod sim;
 
@@ -55,6 +57,18 @@ const COMMANDS: &[Command] = &[
         usage: "[--seeds N] [--seed S] [--profile P]",
         about: "the seeded simulator: the whole engine with faulty disk, faulty actions, crashes, clock steps",
         run: sim::run,
+    },
+    Command {
+        name: "crash",
+        usage: "[--kills N] [--seed S] [--binary PATH]",
+        about: "the real binary, killed at random under a verifying client: nothing lost, decided or done twice",
+        run: crash::run,
+    },
+    Command {
+        name: "bench",
+        usage: "{ingest|loop|match} [--binary PATH] [ARGUMENT]...",
+        about: "measures what is claimed about speed: JSON lines, and bench/RESULTS.md",
+        run: bench::run,
     },
     Command {
         name: "gen",

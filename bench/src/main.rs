@@ -1,0 +1,40 @@
+//! What we claim about speed and about crashes, runnable: `cargo xtask crash` and `cargo xtask bench` build this and run it.
+//!
+//! It **is** a client of the real binary: it starts `ensue up`, sends events over HTTP, receives what the actions do, and
+//! reads the log afterwards. It **is not** linked with the node: what it measures is what a user gets.
+//!
+//! Map: [`arguments`], [`rng`], [`http`] (a client and a sink that cost little), [`node`] (the process) → [`crash`]
+//! (a verifying client against a node that is killed) → [`report`] → [`ingest`], [`chain`], [`matching`].
+
+mod arguments;
+mod http;
+mod node;
+mod rng;
+
+mod crash;
+
+use std::process::ExitCode;
+
+/// Why something failed: what, with which value. Printed as it is.
+type Result<T = ()> = std::result::Result<T, String>;
+
+const USAGE: &str = "\
+Usage: ensue-bench COMMAND --binary PATH
+
+  crash [--kills N] [--seed S]   kills the node at random while events come in, and verifies what is left
+";
+
+fn main() -> ExitCode {
+    let mut words = arguments::Arguments::new(std::env::args().skip(1));
+    let result = match words.command().as_deref() {
+        Some("crash") => crash::run(words),
+        _ => Err(USAGE.to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
