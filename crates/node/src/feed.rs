@@ -24,6 +24,7 @@ pub(crate) struct Feed {
     folded: AtomicU64,
     ends: watch::Sender<u64>,
     folds: watch::Sender<u64>,
+    ended: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +48,7 @@ impl Feed {
             folded: AtomicU64::new(folded.0),
             ends: watch::Sender::new(end.0),
             folds: watch::Sender::new(folded.0),
+            ended: watch::Sender::new(false),
         }
     }
 
@@ -133,9 +135,17 @@ impl Feed {
         self.ends.subscribe()
     }
 
-    /// Waits until the record at this position is folded. False if the node stops before.
+    /// Nothing will be folded any more: nobody is to wait for it.
+    pub(crate) fn end_all(&self) {
+        self.ended.send_replace(true);
+    }
+
+    /// Waits until the record at this position is folded. False if that will not happen in this life.
     pub(crate) async fn wait_folded(&self, position: Position) -> bool {
-        let mut folds = self.folds.subscribe();
-        folds.wait_for(|folded| *folded > position.0).await.is_ok()
+        let (mut folds, mut ended) = (self.folds.subscribe(), self.ended.subscribe());
+        tokio::select! {
+            folded = folds.wait_for(|folded| *folded > position.0) => folded.is_ok(),
+            _ = ended.wait_for(|ended| *ended) => false,
+        }
     }
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use ensue_engine::{Compiled, Poison};
 use ensue_event::{Key, Origin, Position, Record, Time, json};
-use ensue_log::disk::RealDisk;
 use ensue_log::{Blobs, Entry, Reader, Unreadable};
 use ensue_pump::{Outgoing, Pump, pump};
 use ensue_state::{Room, Sqlite, State};
@@ -16,9 +15,10 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::dispatch::Job;
+use crate::drive::Drive;
 use crate::feed::Feed;
 use crate::metrics::{Metrics, Stage};
-use crate::options::Fatal;
+use crate::options::{Fatal, FoldHook};
 use crate::writer::Queue;
 
 /// How long changes wait for a checkpoint, at most.
@@ -107,9 +107,6 @@ pub(crate) enum Stopped {
     Configuration(Position, ensue_log::Error),
 }
 
-/// A test hook: see [`crate::Options::before_fold`].
-pub(crate) type BeforeFold = Arc<dyn Fn(&Record) + Send + Sync>;
-
 /// All that is durable is to be folded and committed, and the thread to end.
 pub(crate) const END: u8 = 1;
 /// The thread is to end where it is, as a crash would.
@@ -118,8 +115,8 @@ pub(crate) const ABANDON: u8 = 2;
 /// What the thread owns.
 pub(crate) struct Folder {
     pub(crate) fold: Arc<Fold>,
-    pub(crate) reader: Reader<RealDisk>,
-    pub(crate) blobs: Blobs<RealDisk>,
+    pub(crate) reader: Reader<Drive>,
+    pub(crate) blobs: Blobs<Drive>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) clock: Arc<Clock>,
@@ -130,7 +127,7 @@ pub(crate) struct Folder {
     pub(crate) stopping: Arc<AtomicBool>,
     /// How the thread is to end, when it is: [`END`] or [`ABANDON`].
     pub(crate) ending: Arc<AtomicU8>,
-    pub(crate) before: Option<BeforeFold>,
+    pub(crate) before: Option<FoldHook>,
 }
 
 /// What the loop remembers.
@@ -364,8 +361,8 @@ impl Turn {
 pub(crate) fn one(
     pump: &mut Pump<Sqlite>,
     entry: &Entry,
-    blobs: &Blobs<RealDisk>,
-    before: Option<&BeforeFold>,
+    blobs: &Blobs<Drive>,
+    before: Option<&FoldHook>,
 ) -> Result<(), Stopped> {
     match entry {
         Entry::Record(record) => {
@@ -390,7 +387,7 @@ pub(crate) fn one(
     }
 }
 
-fn durable(pump: &mut Pump<Sqlite>, record: &Record, before: Option<&BeforeFold>) -> Result<(), Stopped> {
+fn durable(pump: &mut Pump<Sqlite>, record: &Record, before: Option<&FoldHook>) -> Result<(), Stopped> {
     match before {
         None => pump.fold(record)?,
         Some(before) => pump.fold_after(record, &|record| before(record))?,

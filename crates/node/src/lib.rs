@@ -17,7 +17,7 @@
 //! - A start folds the log to its end before any effect leaves.
 //!
 //! Map, in the order in which an event meets it: [`options`] → `recover` (a start) → [`http`] (its `ingest` and `hooks`)
-//! → `ingest` → `writer` → `feed` → `folder` → `dispatch`; beside them `clock`, `schedule`, `reload`, `config`,
+//! → `ingest` → `writer` → `feed` → `folder` → `dispatch`; beside them `clock`, `drive`, `schedule`, `reload`, `config`,
 //! [`token`], `metrics`; all held by [`node`].
 
 pub mod options;
@@ -40,6 +40,8 @@ mod dispatch;
 
 mod clock;
 
+mod drive;
+
 mod schedule;
 
 mod config;
@@ -53,7 +55,8 @@ mod metrics;
 pub mod node;
 
 pub use config::{read_folder, read_folder_with};
+pub use drive::{DiskCall, DiskHook};
 pub use error::Error;
 pub use node::{Node, Running};
-pub use options::{Configured, Limits, Options, Reached};
+pub use options::{Configured, Fatal, FoldHook, Limits, Options, Reached};
 pub use token::{Scope, Token, Tokens};

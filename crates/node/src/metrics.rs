@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -12,11 +12,12 @@ use prometheus_client::registry::Registry;
 
 /// From 100 µs to 100 s: an fsync of a good disk, and a chain that waited for people.
 const BUCKETS: [f64; 19] = [
-    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0,
+    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0,
+    100.0,
 ];
 
 /// A part of the way of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Stage {
     /// Received to durable.
     Durable,
@@ -26,15 +27,25 @@ pub(crate) enum Stage {
     Acted,
 }
 
+impl Stage {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Stage::Durable => "durable",
+            Stage::Decided => "decided",
+            Stage::Acted => "acted",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OfStage {
-    stage: Stage,
+    stage: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OfRule {
     rule: String,
-    stage: Stage,
+    stage: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -116,7 +127,11 @@ impl Metrics {
         registry.register("requests_refused", "Requests refused, by reason", m.refused.clone());
         registry.register("duplicates", "Events that had come before", m.duplicates.clone());
         registry.register("conflicts", "Events with the id of another one and another body", m.conflicts.clone());
-        registry.register("records_quarantined", "Records set aside because they could not be folded", m.quarantined.clone());
+        registry.register(
+            "records_quarantined",
+            "Records set aside because they could not be folded",
+            m.quarantined.clone(),
+        );
         registry.register("stage_seconds", "How long each stage took: durable is received to durable, decided is durable to decided, acted is decided to acted", m.stages.clone());
         registry.register("rule_stage_seconds", "The same stages, by rule", m.rules.clone());
         registry.register("actions", "Actions that were answered, by result", m.actions.clone());
@@ -133,7 +148,11 @@ impl Metrics {
         registry.register("runs_stuck", "Runs that wait for nothing: must be 0", g.stuck.clone());
         registry.register("firings_parked", "Firings that wait for a person", g.parked.clone());
         registry.register("freezes", "Freezes in force", g.frozen.clone());
-        registry.register("reserve_used", "How much of the space reserved for a full disk is used, from 0 to 1", g.reserve.clone());
+        registry.register(
+            "reserve_used",
+            "How much of the space reserved for a full disk is used, from 0 to 1",
+            g.reserve.clone(),
+        );
         Metrics { registry, ..metrics }
     }
 
@@ -147,11 +166,11 @@ impl Metrics {
     }
 
     pub(crate) fn stage(&self, stage: Stage, took: Duration) {
-        self.stages.get_or_create(&OfStage { stage }).observe(took.as_secs_f64());
+        self.stages.get_or_create(&OfStage { stage: stage.as_str() }).observe(took.as_secs_f64());
     }
 
     pub(crate) fn rule(&self, rule: &str, stage: Stage, took: Duration) {
-        self.rules.get_or_create(&OfRule { rule: rule.to_owned(), stage }).observe(took.as_secs_f64());
+        self.rules.get_or_create(&OfRule { rule: rule.to_owned(), stage: stage.as_str() }).observe(took.as_secs_f64());
     }
 
     pub(crate) fn action(&self, action: &str, ok: bool) {

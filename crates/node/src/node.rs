@@ -12,7 +12,6 @@ use ensue_connect::{Secrets, World};
 use ensue_engine::{Compiled, Decision, Verdict};
 use ensue_event::ours::{Command, ConfigFile, NodeStopped, Operator};
 use ensue_event::{Position, Record};
-use ensue_log::disk::RealDisk;
 use ensue_log::{Blobs, Entry, FileLog, Reader};
 use ensue_pump::{Outgoing, Pump, pump};
 use ensue_state::{Lock, Sqlite};
@@ -21,6 +20,7 @@ use tokio::task::JoinHandle as Task;
 
 use crate::clock::Clock;
 use crate::config::{self, Wrong};
+use crate::drive::Drive;
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::folder::{ABANDON, END, Fold, Folder};
@@ -42,8 +42,8 @@ pub(crate) struct Core {
     pub(crate) queue: Arc<Queue>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) fold: Arc<Fold>,
-    pub(crate) reader: Reader<RealDisk>,
-    pub(crate) blobs: Blobs<RealDisk>,
+    pub(crate) reader: Reader<Drive>,
+    pub(crate) blobs: Blobs<Drive>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tokens: Tokens,
@@ -84,7 +84,7 @@ impl Core {
     /// Reads from the log without keeping a worker from its other requests.
     pub(crate) async fn log<T: Send + 'static>(
         self: &Arc<Core>,
-        look: impl FnOnce(&Reader<RealDisk>, &Blobs<RealDisk>) -> T + Send + 'static,
+        look: impl FnOnce(&Reader<Drive>, &Blobs<Drive>) -> T + Send + 'static,
     ) -> Option<T> {
         let (reader, blobs) = (self.reader.clone(), self.blobs.clone());
         tokio::task::spawn_blocking(move || look(&reader, &blobs)).await.ok()
@@ -164,10 +164,8 @@ impl Core {
         };
         *self.wrong.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let record = applied.record(self.options.observe);
-        let current = self
-            .read(|pump| pump.engine().state().config.get(&"current".to_owned()).cloned())
-            .await
-            .flatten();
+        let current =
+            self.read(|pump| pump.engine().state().config.get(&"current".to_owned()).cloned()).await.flatten();
         if current.is_some_and(|current| config::same(&current.config, &record)) {
             return Ok(None);
         }
@@ -199,7 +197,7 @@ pub struct Running {
     core: Arc<Core>,
     ending: Arc<AtomicU8>,
     stopping: Arc<AtomicBool>,
-    writer: JoinHandle<FileLog<RealDisk>>,
+    writer: JoinHandle<FileLog<Drive>>,
     folder: JoinHandle<()>,
     server: Task<()>,
     tasks: Vec<Task<()>>,
@@ -253,6 +251,7 @@ impl Node {
                 tracing::error!(why, "the node cannot go on");
                 if let Some(core) = core.upgrade() {
                     core.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.to_owned());
+                    core.feed.end_all();
                     (core.options.fatal)(why);
                 }
             })
@@ -321,7 +320,16 @@ impl Running {
     /// Records of the log from a position on, at most so many.
     pub fn records(&self, from: Position, limit: usize) -> Result<Vec<Record>, ensue_log::Error> {
         let entries = self.core.reader.read(from, limit, usize::MAX)?;
-        Ok(entries.into_iter().filter_map(|entry| if let Entry::Record(record) = entry { Some(record) } else { None }).collect())
+        Ok(entries
+            .into_iter()
+            .filter_map(|entry| if let Entry::Record(record) = entry { Some(record) } else { None })
+            .collect())
+    }
+
+    /// Reads the configuration's folder again, now: for a signal. The position at which a new version is in force,
+    /// nothing where it means the same; else what is wrong.
+    pub async fn reload(&self) -> Result<Option<Position>, String> {
+        reload::now(&self.core).await
     }
 
     /// Stops in good order: takes no more events, waits for actions in flight up to the grace, writes a last checkpoint.
@@ -368,6 +376,7 @@ impl Running {
             writer.join().is_ok()
         });
         let ended = ended.await.unwrap_or(false);
+        core.feed.end_all();
         for task in &self.tasks {
             task.abort();
         }
@@ -395,6 +404,7 @@ impl Running {
         let (folder, writer) = (self.folder, self.writer);
         // Threads that panicked have said so already.
         let _ = tokio::task::spawn_blocking(move || (folder.join().is_ok(), writer.join().is_ok())).await;
+        self.core.feed.end_all();
     }
 }
 

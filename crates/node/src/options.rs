@@ -9,6 +9,8 @@ use ensue_connect::Provider;
 use ensue_event::ours::ConfigFile;
 use ensue_event::{Position, Record, Span};
 
+use crate::drive::DiskHook;
+
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
 pub enum Configured {
@@ -22,6 +24,9 @@ pub enum Configured {
 
 /// Called once when the node cannot go on: the text says why. The process should end with a status other than 0.
 pub type Fatal = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Called with a record before it is folded.
+pub type FoldHook = Arc<dyn Fn(&Record) + Send + Sync>;
 
 /// How a node runs.
 #[derive(Clone)]
@@ -43,7 +48,9 @@ pub struct Options {
     /// What to do when the node cannot go on.
     pub fatal: Fatal,
     /// Called with each record before it is folded, where it may panic: for tests of what is set aside.
-    pub before_fold: Option<Arc<dyn Fn(&Record) + Send + Sync>>,
+    pub before_fold: Option<FoldHook>,
+    /// Called before the disk is: for tests and benchmarks.
+    pub disk: Option<DiskHook>,
 }
 
 impl Options {
@@ -60,6 +67,7 @@ impl Options {
             limits: Limits::default(),
             fatal: Arc::new(|why| tracing::error!(why, "the node cannot go on")),
             before_fold: None,
+            disk: None,
         }
     }
 }

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use ensue_engine::FOLD;
 use ensue_event::ours::{ConfigApplied, NodeStarted, Ours};
 use ensue_event::{Digest, Key, Position};
-use ensue_log::disk::RealDisk;
 use ensue_log::{Blobs, By, Draft, FileLog, Log, Options as LogOptions, Reader};
 use ensue_pump::{Outgoing, Pump, Start, pump, start};
 use ensue_state::{Lock, Sqlite, State};
 
 use crate::clock::Clock;
 use crate::config::{self, Applied};
+use crate::drive::Drive;
 use crate::error::Error;
-use crate::folder::{BeforeFold, one};
-use crate::options::{Configured, Options};
+use crate::folder::one;
+use crate::options::{Configured, FoldHook, Options};
 
 /// The name of the state's file in the data folder.
 const STATE: &str = "state.db";
@@ -30,8 +30,8 @@ const CHUNK_BYTES: usize = 8 << 20;
 /// Everything that a start has opened, folded to the end of the log, and ready to go live.
 pub(crate) struct Recovered {
     pub(crate) lock: Lock,
-    pub(crate) log: FileLog<RealDisk>,
-    pub(crate) blobs: Blobs<RealDisk>,
+    pub(crate) log: FileLog<Drive>,
+    pub(crate) blobs: Blobs<Drive>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) pump: Pump<Sqlite>,
 }
@@ -45,7 +45,7 @@ pub(crate) fn recover(options: &Options) -> Result<Recovered, Error> {
     let wanted = config::wanted(&options.config)?;
     let path = data.join(STATE);
     let (store, known) = open_state(&path)?;
-    let disk = Arc::new(RealDisk);
+    let disk = Arc::new(Drive::new(options.disk.clone()));
     let (log, recovery) = FileLog::open(Arc::clone(&disk), &data.join("log"), LogOptions::default(), known)?;
     tell(&recovery);
     let blobs = Blobs::open(disk, &data.join("blobs"))?;
@@ -53,7 +53,7 @@ pub(crate) fn recover(options: &Options) -> Result<Recovered, Error> {
     let (pump, start) = open_pump(store, &path, &log.reader())?;
     let mut recovery =
         Recovery { log, blobs, clock, pump, before: options.before_fold.clone(), checkpointed: start.from };
-    recovery.to_the_end()?;
+    recovery.fold_all()?;
     recovery.say(&start, wanted, options)?;
     let Recovery { log, blobs, clock, pump, .. } = recovery;
     Ok(Recovered { lock, log, blobs, clock, pump })
@@ -95,7 +95,7 @@ fn tell(recovery: &ensue_log::Recovery) {
     }
 }
 
-fn open_pump(store: Sqlite, path: &Path, reader: &Reader<RealDisk>) -> Result<(Pump<Sqlite>, Start), Error> {
+fn open_pump(store: Sqlite, path: &Path, reader: &Reader<Drive>) -> Result<(Pump<Sqlite>, Start), Error> {
     let aside: BTreeSet<Position> = reader
         .find_by(By::Type("dev.ensue.record.quarantined"), ASIDE)?
         .iter()
@@ -117,17 +117,17 @@ fn open_pump(store: Sqlite, path: &Path, reader: &Reader<RealDisk>) -> Result<(P
 
 /// The loop before it is live: it folds and appends, and nothing leaves.
 struct Recovery {
-    log: FileLog<RealDisk>,
-    blobs: Blobs<RealDisk>,
+    log: FileLog<Drive>,
+    blobs: Blobs<Drive>,
     clock: Arc<Clock>,
     pump: Pump<Sqlite>,
-    before: Option<BeforeFold>,
+    before: Option<FoldHook>,
     checkpointed: Position,
 }
 
 impl Recovery {
     /// Folds to the end of the log; what is set aside on the way is said, and folded too.
-    fn to_the_end(&mut self) -> Result<(), Error> {
+    fn fold_all(&mut self) -> Result<(), Error> {
         loop {
             while self.pump.wants() < self.log.end() {
                 let entries = self.log.read(self.pump.wants(), CHUNK, CHUNK_BYTES)?;
@@ -190,12 +190,15 @@ impl Recovery {
         let mut out = vec![pump::node_started(started, id.to_string())];
         out.extend(self.configuration(wanted, options));
         self.append(out)?;
-        self.to_the_end()?;
+        self.fold_all()?;
         let uncertain = self.pump.uncertain(self.clock.now(), options.limits.retry_horizon);
         if !uncertain.is_empty() {
-            tracing::warn!(effects = uncertain.len(), "nobody can say whether these were done: their runs wait for a person or their policy");
+            tracing::warn!(
+                effects = uncertain.len(),
+                "nobody can say whether these were done: their runs wait for a person or their policy"
+            );
             self.append(uncertain)?;
-            self.to_the_end()?;
+            self.fold_all()?;
         }
         self.checkpoint()
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ensue_event::Position;
 use ensue_event::ours::{Command, ConfigFile};
 
 use crate::config::read_folder;
@@ -45,6 +46,17 @@ pub(crate) async fn watch(core: Arc<Core>) {
             Err(NotApplied::Refused(why)) => tracing::warn!(%why, "the new configuration is not in force yet"),
         }
     }
+}
+
+/// Applies the folder's present version, for who does not want to wait for the next look.
+pub(crate) async fn now(core: &Arc<Core>) -> Result<Option<Position>, String> {
+    let Configured::Folder(folder) = core.options.config.clone() else { return Ok(None) };
+    let read = tokio::task::spawn_blocking(move || read_folder(&folder)).await.map_err(|why| why.to_string())?;
+    let files = read.map_err(|why| why.to_string())?;
+    core.apply(files).await.map_err(|why| match why {
+        NotApplied::Wrong(wrong) => wrong.rendered,
+        NotApplied::Refused(why) => why.to_string(),
+    })
 }
 
 /// Freezes everything while the file `FREEZE` is there: the one command that needs nothing that works but a disk.

@@ -149,13 +149,7 @@ impl Tokens {
     }
 
     /// Makes a token and returns it: the only time that it is seen.
-    pub fn create(
-        &self,
-        name: &str,
-        scopes: &[Scope],
-        lifetime: Option<Span>,
-        now: Time,
-    ) -> Result<String, Error> {
+    pub fn create(&self, name: &str, scopes: &[Scope], lifetime: Option<Span>, now: Time) -> Result<String, Error> {
         if scopes.is_empty() {
             return Err(Error::NoScope);
         }

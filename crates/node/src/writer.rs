@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use ensue_event::ours::{EventConflict, Ours};
 use ensue_event::{Data, Digest, Key, Origin, Position, Record};
-use ensue_log::disk::RealDisk;
 use ensue_log::{Blobs, Draft, Error as LogError, FileLog, Log};
 use ensue_pump::Outgoing;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
+use crate::drive::Drive;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
 use crate::options::Fatal;
@@ -25,6 +25,8 @@ use crate::options::Fatal;
 const BATCH: usize = 4 << 20;
 /// Records of our own that may wait before the fold waits for the writer.
 const URGENT: usize = 16_384;
+/// After so long without anything to write the log is tidied.
+const QUIET: Duration = Duration::from_secs(2);
 /// How long the writer waits before it tries again to write what must not be lost to a full disk.
 const FULL_PAUSE: Duration = Duration::from_millis(500);
 
@@ -185,14 +187,18 @@ impl Queue {
         self.room.notify_all();
     }
 
-    /// The next batch: what is urgent first. Nothing when it is over.
+    /// The next batch: what is urgent first. An empty one where nothing came for a while; nothing when it is over.
     fn take(&self) -> Option<(Vec<Job>, usize)> {
         let mut inner = self.lock();
         while inner.urgent.is_empty() && inner.ordinary.is_empty() {
             if inner.ending {
                 return None;
             }
-            inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            let (waited, quiet) = self.wake.wait_timeout(inner, QUIET).unwrap_or_else(PoisonError::into_inner);
+            if quiet.timed_out() {
+                return Some((Vec::new(), 0));
+            }
+            inner = waited;
         }
         let (mut jobs, mut bytes) = (Vec::new(), 0);
         let more = |job: &Job, bytes: usize| bytes == 0 || bytes + job.bytes <= BATCH;
@@ -249,8 +255,8 @@ fn size(draft: &Draft) -> usize {
 
 /// What the writer's thread owns.
 pub(crate) struct Writer {
-    pub(crate) log: FileLog<RealDisk>,
-    pub(crate) blobs: Blobs<RealDisk>,
+    pub(crate) log: FileLog<Drive>,
+    pub(crate) blobs: Blobs<Drive>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) clock: Arc<Clock>,
@@ -281,8 +287,12 @@ struct Batch {
 
 impl Writer {
     /// Writes until the queue ends. Gives the log back.
-    pub(crate) fn run(mut self) -> FileLog<RealDisk> {
+    pub(crate) fn run(mut self) -> FileLog<Drive> {
         while let Some((jobs, urgent)) = self.queue.take() {
+            if jobs.is_empty() {
+                self.tidy();
+                continue;
+            }
             if let Err(why) = self.write(jobs, urgent) {
                 // Acknowledge nothing more, say so, end: the log recovers when it is opened again.
                 let why = why.to_string();
@@ -296,6 +306,14 @@ impl Writer {
             }
         }
         self.log
+    }
+
+    /// Nothing to do: the reserve is filled up again, indexes are written that found no space.
+    fn tidy(&mut self) {
+        match self.log.tidy() {
+            Ok(()) | Err(LogError::Full { .. }) => self.reserve(),
+            Err(why) => tracing::warn!(%why, "the log is not tidied"),
+        }
     }
 
     /// Appends a batch and answers all that wait for it. The first `urgent` jobs are ours.

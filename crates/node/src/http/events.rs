@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Response};
 use ensue_engine::emit::correlation;
 use ensue_event::ours::{self, Ours};
 use ensue_event::{Origin, Position, Record};
-use ensue_log::disk::RealDisk;
 use ensue_log::{By, Entry, Reader, entry_json};
 use ensue_rule::{Pattern, View};
 use serde::Deserialize;
@@ -18,6 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::App;
 use super::answer::{Wrong, ok};
 use super::query::{Page, Types};
+use crate::drive::Drive;
 
 /// Records looked at for one answer; the answer says where to go on.
 const BUDGET: u64 = 200_000;
@@ -57,8 +57,8 @@ impl Wanted {
         let pattern = match &filter.pattern {
             None => None,
             Some(text) => {
-                let json: Value = serde_json::from_str(text)
-                    .map_err(|why| Wrong::bad(format!("`pattern` is not JSON: {why}")))?;
+                let json: Value =
+                    serde_json::from_str(text).map_err(|why| Wrong::bad(format!("`pattern` is not JSON: {why}")))?;
                 Some(Pattern::compile(&json).map_err(|problems| {
                     let all: Vec<String> =
                         problems.iter().map(|problem| format!("{}: {}", problem.pointer, problem.message)).collect();
@@ -99,7 +99,7 @@ pub(crate) async fn list(State(app): State<App>, Query(filter): Query<Filter>) -
 
 /// Records that are wanted, from the end on; and the position before which to go on, if there is more.
 fn newest(
-    reader: &Reader<RealDisk>,
+    reader: &Reader<Drive>,
     wanted: &Wanted,
     before: Option<u64>,
     limit: usize,
@@ -129,7 +129,7 @@ fn newest(
     Ok((out, (until > first).then_some(until)))
 }
 
-fn chunk(reader: &Reader<RealDisk>, from: u64, until: u64) -> Result<Vec<Entry>, ensue_log::Error> {
+fn chunk(reader: &Reader<Drive>, from: u64, until: u64) -> Result<Vec<Entry>, ensue_log::Error> {
     let mut out = Vec::new();
     let mut at = from;
     while at < until {
@@ -177,7 +177,7 @@ pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
 }
 
 /// Records with this event id, or the one at this position.
-pub(crate) fn by_id(reader: &Reader<RealDisk>, id: &str) -> Vec<Record> {
+pub(crate) fn by_id(reader: &Reader<Drive>, id: &str) -> Vec<Record> {
     let number = id.strip_prefix('#').unwrap_or(id);
     if let Ok(position) = number.parse::<u64>()
         && let Ok(entries) = reader.read(Position(position), 1, 1)
@@ -189,7 +189,7 @@ pub(crate) fn by_id(reader: &Reader<RealDisk>, id: &str) -> Vec<Record> {
 }
 
 /// The firings that took this record.
-pub(crate) fn firings(reader: &Reader<RealDisk>, record: &Record) -> Vec<Value> {
+pub(crate) fn firings(reader: &Reader<Drive>, record: &Record) -> Vec<Value> {
     let tie = correlation(&record.event);
     let mut chain = reader.find_by(By::Correlation(&tie), 1_000).unwrap_or_default();
     chain.reverse();
@@ -241,4 +241,12 @@ pub(crate) async fn export(State(app): State<App>, Query(range): Query<Range>) -
     let mut response = Body::from_stream(ReceiverStream::new(taken)).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
     response
+}
+
+/// `GET /api/v1/log/verify`: reads the whole log, one request at a time.
+pub(crate) async fn verify(State(app): State<App>) -> Result<Response, Wrong> {
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one = ONE.try_lock().map_err(|_| Wrong::busy("the log is being verified already").retry(10))?;
+    let verified = app.log(|reader, _| reader.verify()).await.ok_or_else(|| Wrong::busy("it is stopping"))?;
+    Ok(ok(&verified.map_err(|why| unreadable(&why))?.json()))
 }

@@ -90,6 +90,7 @@ routes! {
     GET "/api/v1/why/{id}" READ, why::why: "The chain of causes of an event, a run or an effect, as a tree.";
     GET "/api/v1/stream" READ, stream::stream: "Records as they become durable, as server-sent events.";
     GET "/api/v1/log" READ, events::export: "Records of the log in order, as JSON lines.";
+    GET "/api/v1/log/verify" READ, events::verify: "Checks every record of the log against its chain.";
     GET "/api/v1/rules" READ, rules::list: "Rules with their modes and counts.";
     GET "/api/v1/rules/{name}" READ, rules::of_default: "A rule of the namespace `default`.";
     GET "/api/v1/rules/{namespace}/{name}" READ, rules::of: "A rule.";

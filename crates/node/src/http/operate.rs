@@ -68,8 +68,7 @@ pub(crate) async fn freeze(State(app): State<App>, Extension(who): Who, headers:
 
 pub(crate) async fn thaw(State(app): State<App>, Extension(who): Who, headers: HeaderMap, body: Body) -> Reached {
     let said: Said = body::json(body, &headers).await?;
-    let thaw =
-        Command::Thaw { connection: full(said.connection), rule: full(said.rule), discard: said.discard };
+    let thaw = Command::Thaw { connection: full(said.connection), rule: full(said.rule), discard: said.discard };
     command(&app, &who, thaw, &said.reason).await
 }
 

@@ -36,7 +36,15 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, Wrong> {
     let counts = app.read(|pump| {
         let (state, dispatch) = (pump.engine().state(), pump.dispatch());
         let stuck = pump.engine().stuck().count();
-        [state.outbox.len(), dispatch.flying(), dispatch.waiting(), state.runs.len(), stuck, state.parked.len(), state.freezes.len()]
+        [
+            state.outbox.len(),
+            dispatch.flying(),
+            dispatch.waiting(),
+            state.runs.len(),
+            stuck,
+            state.parked.len(),
+            state.freezes.len(),
+        ]
     });
     let [outbox, flying, waiting, runs, stuck, parked, frozen] =
         counts.await.ok_or_else(|| Wrong::busy("it is stopping"))?;

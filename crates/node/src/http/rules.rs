@@ -52,7 +52,10 @@ pub(crate) async fn of_default(State(app): State<App>, Path(name): Path<String>)
 }
 
 /// `GET /api/v1/rules/{namespace}/{name}`
-pub(crate) async fn of(State(app): State<App>, Path((namespace, name)): Path<(String, String)>) -> Result<Response, Wrong> {
+pub(crate) async fn of(
+    State(app): State<App>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Result<Response, Wrong> {
     rule(app, Name::new(namespace, name)).await
 }
 
@@ -90,9 +93,8 @@ pub(crate) async fn decisions(State(app): State<App>, Query(asked): Query<Asked>
     let limit = Page { limit }.limit();
     let Some(event) = event else {
         let rule = rule.map(|rule| Name::resolve(&rule, Name::DEFAULT).to_string());
-        let found = app.read(move |pump| {
-            newest(pump.engine().state(), |who| rule.as_ref().is_none_or(|rule| who == rule), limit)
-        });
+        let found = app
+            .read(move |pump| newest(pump.engine().state(), |who| rule.as_ref().is_none_or(|rule| who == rule), limit));
         return Ok(ok(&json!({"decisions": found.await.ok_or_else(stopping)?})));
     };
     let asked = event.clone();

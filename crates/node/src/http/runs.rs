@@ -41,15 +41,19 @@ pub(crate) async fn list(State(app): State<App>, Query(asked): Query<Asked>) -> 
     let total = runs.len();
     runs.retain(|run| wanted(run, &asked));
     let found = runs.len();
-    runs.sort_by(|a, b| (b.started, b.id).cmp(&(a.started, a.id)));
+    runs.sort_by_key(|run| std::cmp::Reverse((run.started, run.id)));
     let rows: Vec<Value> = runs.iter().take(limit).map(|run| summary(run)).collect();
     let next = runs.get(limit.saturating_sub(1)).filter(|_| found > limit).map(|run| run.started);
     Ok(ok(&json!({"runs": rows, "found": found, "kept": total, "next": next})))
 }
 
 fn wanted(run: &Run, asked: &Asked) -> bool {
-    let status = asked.status.as_deref().is_none_or(|wanted| wanted.split(',').any(|word| word.trim() == run.status.as_str()));
-    let rule = asked.rule.as_deref().is_none_or(|rule| run.rule == rule || run.rule.split_once('/').is_some_and(|(_, name)| name == rule));
+    let status =
+        asked.status.as_deref().is_none_or(|wanted| wanted.split(',').any(|word| word.trim() == run.status.as_str()));
+    let rule = asked
+        .rule
+        .as_deref()
+        .is_none_or(|rule| run.rule == rule || run.rule.split_once('/').is_some_and(|(_, name)| name == rule));
     let before = asked.before.is_none_or(|before| run.started < before);
     let text = asked.q.as_deref().is_none_or(|text| {
         let text = text.to_lowercase();
@@ -64,9 +68,10 @@ fn wanted(run: &Run, asked: &Asked) -> bool {
 }
 
 fn summary(run: &Run) -> Value {
-    let step = run.steps.iter().find(|(_, step)| {
-        matches!(step.status, StepStatus::Running | StepStatus::Backoff | StepStatus::Uncertain)
-    });
+    let step = run
+        .steps
+        .iter()
+        .find(|(_, step)| matches!(step.status, StepStatus::Running | StepStatus::Backoff | StepStatus::Uncertain));
     json!({
         "id": run.id, "rule": run.rule, "status": run.status, "key": run.key, "started": run.started,
         "finished": run.finished, "step": step.map(|(path, _)| path), "correlation": run.correlation,

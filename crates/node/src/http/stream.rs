@@ -57,13 +57,7 @@ pub(crate) async fn stream(
     Ok(Sse::new(ReceiverStream::new(taken)).keep_alive(keep).into_response())
 }
 
-async fn pump(
-    app: App,
-    from: u64,
-    types: Option<Types>,
-    own: bool,
-    events: mpsc::Sender<Result<Event, Infallible>>,
-) {
+async fn pump(app: App, from: u64, types: Option<Types>, own: bool, events: mpsc::Sender<Result<Event, Infallible>>) {
     let (mut ends, mut stop) = (app.feed.ends(), app.stop.subscribe());
     let patience = app.options.limits.stream_patience;
     let mut at = from.max(app.reader.first().0);

@@ -6,19 +6,19 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use ensue_event::{Position, Record};
 use ensue_lab::History;
-use ensue_log::disk::RealDisk;
 use ensue_log::{Blobs, By, Entry, Reader};
 
 use super::App;
 use super::answer::{Wrong, ok};
+use crate::drive::Drive;
 
 /// Records of one chain that are shown.
 const CHAIN: usize = 10_000;
 
 /// The log as `why` reads it.
 struct Past {
-    reader: Reader<RealDisk>,
-    blobs: Blobs<RealDisk>,
+    reader: Reader<Drive>,
+    blobs: Blobs<Drive>,
 }
 
 impl Past {

@@ -36,9 +36,9 @@ async fn from_event_to_action_to_answer() {
     let (_, status) = place.get("/api/v1/status").await;
     assert_eq!((&status["counts"]["events"], &status["outbox"], &status["lag"]), (&json!(3), &json!(0), &json!(0)));
     for line in [
-        "ensue_stage_seconds_count{stage=\"Durable\"}",
-        "ensue_stage_seconds_count{stage=\"Decided\"}",
-        "ensue_rule_stage_seconds_count{rule=\"default/forward\",stage=\"Acted\"}",
+        "ensue_stage_seconds_count{stage=\"durable\"}",
+        "ensue_stage_seconds_count{stage=\"decided\"}",
+        "ensue_rule_stage_seconds_count{rule=\"default/forward\",stage=\"acted\"}",
         "ensue_actions_total{action=\"http/request\",result=\"ok\"}",
     ] {
         assert!(place.metric(line).await >= 1.0, "{line}");
@@ -93,7 +93,8 @@ async fn lists_are_filtered_and_go_on() {
         place.send(order(&format!("e{n}"), n)).await;
     }
     let (_, page) = place.get("/api/v1/events?limit=2").await;
-    let ids: Vec<&str> = page["events"].as_array().unwrap().iter().map(|e| e["event"]["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> =
+        page["events"].as_array().unwrap().iter().map(|e| e["event"]["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["e4", "e3"]);
     let (_, page) = place.get(&format!("/api/v1/events?limit=2&before={}", page["next"])).await;
     assert_eq!(page["events"][0]["event"]["id"], "e2");
@@ -106,7 +107,10 @@ async fn lists_are_filtered_and_go_on() {
     assert_eq!(count("type=dev.ensue.node.started").await, 1);
     assert_eq!(count("source=/shop").await, 5);
     assert_eq!(count("subject=x").await, 0);
-    assert_eq!(count("pattern=%7B%22data%22%3A%7B%22total%22%3A%5B%7B%22numeric%22%3A%5B%22%3E%22%2C2%5D%7D%5D%7D%7D").await, 2);
+    assert_eq!(
+        count("pattern=%7B%22data%22%3A%7B%22total%22%3A%5B%7B%22numeric%22%3A%5B%22%3E%22%2C2%5D%7D%5D%7D%7D").await,
+        2
+    );
     let (status, told) = place.get("/api/v1/events?pattern=%7B%22a%22%3A1%7D").await;
     assert_eq!(status, 400, "{told}");
     let lines = place.http.get(place.url("/api/v1/log")).bearer_auth(place.token("reader", &[ensue_node::Scope::Read]));

@@ -7,7 +7,8 @@
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
-    missing_docs
+    missing_docs,
+    unreachable_pub
 )]
 
 mod support;

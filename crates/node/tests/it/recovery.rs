@@ -74,7 +74,8 @@ async fn an_action_that_was_in_flight_at_a_crash_is_uncertain_where_it_cannot_be
     let (_, runs) = place.get("/api/v1/runs?status=uncertain").await;
     let run = runs["runs"][0]["id"].as_str().unwrap_or_else(|| panic!("{runs}")).to_owned();
     assert_eq!(sink.sent().len(), 1, "it is not done again by itself");
-    let (status, told) = place.post(&format!("/api/v1/runs/{run}/settle"), json!({"step": "send", "verdict": "done"})).await;
+    let (status, told) =
+        place.post(&format!("/api/v1/runs/{run}/settle"), json!({"step": "send", "verdict": "done"})).await;
     assert_eq!(status, 200, "{told}");
     place.wait_for("dev.ensue.run.finished", 1).await;
     assert_eq!(sink.sent().len(), 1);
