@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::metrics::Metrics;
-use crate::writer::{Queue, Refused};
+use crate::queue::{Queue, Refused};
 
 /// How long an answer waits before it is offered again to a disk that is full.
 const AGAIN: Duration = Duration::from_millis(500);

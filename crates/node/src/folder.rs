@@ -19,7 +19,7 @@ use crate::drive::Drive;
 use crate::feed::Feed;
 use crate::metrics::{Metrics, Stage};
 use crate::options::{Fatal, FoldHook};
-use crate::writer::Queue;
+use crate::queue::Queue;
 
 /// How long changes wait for a checkpoint, at most.
 const CHECKPOINT_AFTER: Duration = Duration::from_millis(5);

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::metrics::Stage;
 use crate::node::Core;
-use crate::writer::{Arrival, Fate, Refused};
+use crate::queue::{Arrival, Fate, Refused};
 
 /// Told with a duplicate: why nothing happened, and what to do if something should.
 const HINT: &str = "it came before and was not taken again; `ensue emit` sends an event of its own if it should be";

@@ -17,7 +17,7 @@
 //! - A start folds the log to its end before any effect leaves.
 //!
 //! Map, in the order in which an event meets it: [`options`] → `recover` (a start) → [`http`] (its `ingest` and `hooks`)
-//! → `ingest` → `writer` → `feed` → `folder` → `dispatch`; beside them `clock`, `drive`, `schedule`, `reload`, `config`,
+//! → `ingest` → `queue` → `writer` → `feed` → `folder` → `dispatch`; beside them `clock`, `drive`, `schedule`, `reload`, `config`,
 //! [`token`], `metrics`; all held by [`node`].
 
 pub mod options;
@@ -29,6 +29,8 @@ mod recover;
 pub mod http;
 
 mod ingest;
+
+mod queue;
 
 mod writer;
 

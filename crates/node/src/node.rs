@@ -28,9 +28,10 @@ use crate::http;
 use crate::ingest::Bucket;
 use crate::metrics::Metrics;
 use crate::options::{Options, Reached};
+use crate::queue::{Fate, Queue, Refused};
 use crate::recover::{self, Recovered};
 use crate::token::Tokens;
-use crate::writer::{Fate, Queue, Refused, Writer};
+use crate::writer::Writer;
 use crate::{dispatch, reload, schedule};
 
 /// Whom the fold records the decision of a command for.

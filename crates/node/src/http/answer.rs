@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::writer::Refused;
+use crate::queue::Refused;
 
 /// An error: its status, a code for programs, a text for people, and what else is known.
 #[derive(Debug)]
