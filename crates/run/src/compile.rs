@@ -138,7 +138,7 @@ impl Builder<'_> {
 
     fn plain(&mut self, path: &str, kind: NodeKind, region: RegionId, next: NodeId) -> NodeId {
         let outputs = IndexMap::new();
-        self.push(Node { path: path.into(), next, region, cond: None, outputs, continue_on_error: false, kind })
+        self.push(Node { path: path.into(), next, region, cond: None, outputs, kind })
     }
 
     /// Steps with the `onFailure` and `finally` of their document around them.
@@ -178,7 +178,7 @@ impl Builder<'_> {
             return Ok((region, next));
         }
         let mut held = self.inner(region);
-        held.held += 1;
+        (held.held, held.sticky) = (held.held + 1, true);
         let held = self.region(held);
         let prefix = path.rsplit_once('/').map_or("", |(prefix, _)| prefix);
         let prefix = if path.ends_with('/') || path.is_empty() { path } else { prefix };
@@ -204,15 +204,14 @@ impl Builder<'_> {
         let path = join(prefix, &step.id);
         let (region, leave) = self.with_finally(&path, &step.finally, next, region)?;
         let mut inside = region;
-        let composite = matches!(step.kind, StepKind::Switch(_) | StepKind::Workflow { .. });
-        let carry_on = composite && step.continue_on_error;
-        if carry_on || !step.catch.is_empty() {
+        if step.continue_on_error || !step.catch.is_empty() {
             let mut caught = self.inner(region);
             for arm in &step.catch {
-                let to = self.list(prefix, &arm.steps, leave, region)?;
+                let done = self.plain(&path, NodeKind::Caught, region, leave);
+                let to = self.list(prefix, &arm.steps, done, region)?;
                 caught.arms.push(Arm { errors: arm.errors.clone(), to, fatal: false });
             }
-            if carry_on {
+            if step.continue_on_error {
                 caught.arms.push(Arm { errors: Vec::new(), to: leave, fatal: false });
             }
             inside = self.region(caught);
@@ -263,8 +262,7 @@ impl Builder<'_> {
             StepKind::Foreach(_) => return unsupported("foreach"),
         };
         let (cond, outputs) = (step.cond.clone(), step.outputs.clone());
-        let continue_on_error = step.continue_on_error;
-        Ok(self.push(Node { path: path.to_owned(), next, region, cond, outputs, continue_on_error, kind }))
+        Ok(self.push(Node { path: path.to_owned(), next, region, cond, outputs, kind }))
     }
 
     fn call(
@@ -296,7 +294,6 @@ impl Builder<'_> {
             region: within,
             cond: None,
             outputs: step.outputs.clone(),
-            continue_on_error: step.continue_on_error,
             kind: NodeKind::Leave(workflow.outputs.clone()),
         };
         let leave = self.push(leave);
@@ -308,16 +305,10 @@ impl Builder<'_> {
             .iter()
             .map(|(name, input)| (name.clone(), input.default.as_ref().map(|value| Value::from(value.clone()))))
             .collect();
-        let kind = NodeKind::Enter(Arc::new(Enter { workflow: full.to_string(), with: with.clone(), defaults }));
-        let enter = self.push(Node {
-            path: path.to_owned(),
-            next: body,
-            region,
-            cond: None,
-            outputs: IndexMap::new(),
-            continue_on_error: step.continue_on_error,
-            kind,
-        });
+        let enter = Enter { workflow: full.to_string(), with: with.clone(), defaults, after: next };
+        let kind = NodeKind::Enter(Arc::new(enter));
+        let enter =
+            self.push(Node { path: path.to_owned(), next: body, region, cond: None, outputs: IndexMap::new(), kind });
         // The call is skipped whole.
         Ok(match &step.cond {
             Some(cond) => {

@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use ensue_event::ours::Failure;
 use ensue_expr::{Program, Template, TemplateValue};
 use ensue_lang::Retry;
 use indexmap::IndexMap;
@@ -45,8 +46,6 @@ pub struct Node {
     pub cond: Option<Program>,
     /// The outputs that it shows, computed from the raw ones.
     pub outputs: IndexMap<String, TemplateValue>,
-    /// A failure is recorded and the run goes on.
-    pub continue_on_error: bool,
     /// What it does.
     pub kind: NodeKind,
 }
@@ -81,8 +80,8 @@ pub enum NodeKind {
     Resume,
     /// The failure of the run goes on after its `onFailure` steps.
     Rethrow,
-    /// Does nothing.
-    Skip,
+    /// The steps of a catch are done: the step that failed counts as done too.
+    Caught,
     /// The run is over.
     End,
 }
@@ -126,6 +125,8 @@ pub struct Enter {
     pub with: TemplateValue,
     /// What each input is without it.
     pub defaults: IndexMap<String, Option<ensue_expr::Value>>,
+    /// What follows the whole call.
+    pub after: NodeId,
 }
 
 /// Who handles a failure.
@@ -141,7 +142,7 @@ pub struct Region {
     pub frames: usize,
     /// How many things are held while its nodes run.
     pub held: usize,
-    /// `onFailure` steps: a failure among them does not replace the one that they were called for.
+    /// `onFailure` and `finally` steps: a failure among them does not replace the one that is on its way out.
     pub sticky: bool,
 }
 
@@ -163,11 +164,36 @@ impl Graph {
         self.nodes.get(id)
     }
 
-    /// The first node of the step with this path.
+    /// The node that the step with this path begins at: its guard, if it has one.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<NodeId> {
-        self.nodes.iter().position(|node| {
-            node.path == path && !matches!(node.kind, NodeKind::Close(_) | NodeKind::Resume | NodeKind::Leave(_))
+        // Nodes are made from the end of a list to its beginning, and a guard after what it guards.
+        self.nodes.iter().rposition(|node| {
+            use NodeKind::{Caught, Close, End, Leave, Resume, Rethrow};
+            node.path == path && !matches!(node.kind, Caught | Close(_) | End | Leave(_) | Resume | Rethrow)
         })
+    }
+
+    /// Whether a run that stands at `from` has what it needs to stand at `to`: every call and every finally that `to`
+    /// is within, `from` is within too.
+    #[must_use]
+    pub fn reaches(&self, from: NodeId, to: NodeId) -> bool {
+        let regions = |node: NodeId| {
+            let first = self.node(node).map(|node| node.region);
+            std::iter::successors(first, |region| self.regions.get(*region).and_then(|region| region.parent))
+        };
+        let depth = |region: RegionId| self.regions.get(region).map_or((0, 0), |region| (region.frames, region.held));
+        regions(to).all(|region| {
+            let outside = self.regions.get(region).and_then(|region| region.parent).map_or((0, 0), depth);
+            depth(region) == outside || regions(from).any(|known| known == region)
+        })
+    }
+}
+
+impl Arm {
+    /// Whether it takes this failure.
+    #[must_use]
+    pub fn takes(&self, failure: &Failure) -> bool {
+        self.errors.is_empty() || self.errors.contains(&failure.name)
     }
 }

@@ -1,5 +1,7 @@
 //! The step machine: one input in, commands out.
 
+mod operate;
+
 use std::sync::Arc;
 
 use ensue_event::ours::{Answer, Failure};
@@ -16,6 +18,9 @@ use crate::scope::Names;
 
 /// How long an attempt may take where its step does not say.
 pub const DEFAULT_TIMEOUT: Span = Span::mins(5);
+
+/// The name of the failure that a cancelled step ends with.
+const CANCELLED: &str = "Cancelled";
 
 /// What the machine needs to know of the world outside the run.
 pub struct World<'a> {
@@ -282,7 +287,10 @@ impl<'a> Machine<'a> {
                 Some(Held::Failure(failed)) => Flow::Raise(failed),
                 Some(Held::Next) | None => Flow::Go(node.next),
             }),
-            NodeKind::Skip => Ok(Flow::Go(node.next)),
+            NodeKind::Caught => {
+                self.mark(node, StepStatus::Succeeded);
+                Ok(Flow::Go(node.next))
+            }
             NodeKind::End => Ok(Flow::End),
         };
         done.unwrap_or_else(Flow::Fail)
@@ -397,10 +405,6 @@ impl<'a> Machine<'a> {
         let state = self.state(node);
         state.error = Some(failure.clone());
         state.end(StepStatus::Failed, now);
-        let composite = matches!(node.kind, NodeKind::Choice(_) | NodeKind::Enter(_) | NodeKind::Leave(_));
-        if node.continue_on_error && !composite && self.run.cancelled.is_none() {
-            return Some(node.next);
-        }
         let failed = Failed { step: node.path.clone(), error: failure };
         self.raise(node.region, failed).then_some(self.run.at.node)
     }
@@ -418,9 +422,9 @@ impl<'a> Machine<'a> {
         }
         let mut next = Some(from);
         while let Some(region) = next.and_then(|id| self.graph.regions.get(id)) {
-            let arm = region.arms.iter().find(|arm| {
-                self.run.cancelled.is_none() && (arm.errors.is_empty() || arm.errors.contains(&failed.error.name))
-            });
+            let arm =
+                self.catches(&failed, region.held).then(|| region.arms.iter().find(|arm| arm.takes(&failed.error)));
+            let arm = arm.flatten();
             if let Some(arm) = arm {
                 self.leave_calls(region.frames, &failed);
                 self.run.at.held.truncate(region.held);
@@ -448,6 +452,14 @@ impl<'a> Machine<'a> {
         self.leave_calls(0, &failed);
         self.run.failed = Some(failed);
         false
+    }
+
+    /// Whether a region with so much held may catch this failure. A cancellation is caught nowhere; but the finally
+    /// steps that run because of it have catches of their own.
+    fn catches(&self, failed: &Failed, held: usize) -> bool {
+        let cancelled = |held: &Held| matches!(held, Held::Failure(failed) if failed.error.name == CANCELLED);
+        self.run.cancelled.is_none()
+            || failed.error.name != CANCELLED && self.run.at.held.iter().take(held).any(cancelled)
     }
 
     /// A failure leaves called workflows: the calling steps have failed too.
@@ -523,118 +535,6 @@ impl<'a> Machine<'a> {
                 self.run.status = Status::Uncertain;
             }
         }
-    }
-
-    fn cancel(&mut self, reason: String) -> Result<(), Refused> {
-        self.not_over("it cannot be cancelled")?;
-        // A call of a workflow is under way too, but only what it calls has an effect.
-        let waiting = self.run.steps.values().find_map(|state| match state.status {
-            StepStatus::Running | StepStatus::Backoff | StepStatus::Uncertain => state.effect,
-            _ => None,
-        });
-        if let Some(effect) = waiting {
-            self.out.push(Command::Forget(effect));
-        }
-        self.run.cancelled = Some(reason.clone());
-        self.run.status = Status::Running;
-        if let Some(node) = self.graph.node(self.run.at.node) {
-            self.go_failed(node, Failure::new("Cancelled", reason));
-        }
-        Ok(())
-    }
-
-    fn resume(&mut self, from: Option<String>) -> Result<(), Refused> {
-        let wanted = "only a failed or cancelled run can be resumed";
-        if !matches!(self.run.status, Status::Failed | Status::Cancelled) {
-            return Err(self.refused(wanted));
-        }
-        let place = self.run.failed_at.clone();
-        let mut place = place.ok_or_else(|| self.refused("it has no step to go on from"))?;
-        if let Some(path) = &from {
-            let node = self.graph.find(path).ok_or_else(|| Refused::Step(path.clone()))?;
-            let depth = self.graph.node(node).and_then(|node| self.graph.regions.get(node.region));
-            let (frames, held) = depth.map_or((0, 0), |region| (region.frames, region.held));
-            if place.frames.len() < frames || place.held.len() < held {
-                return Err(Refused::Step(path.clone()));
-            }
-            place.frames.truncate(frames);
-            place.held.truncate(held);
-            place.node = node;
-        }
-        self.run.generation += 1;
-        self.run.at = place;
-        (self.run.failed, self.run.failed_at, self.run.cancelled) = (None, None, None);
-        (self.run.status, self.run.finished) = (Status::Running, None);
-        self.walk();
-        Ok(())
-    }
-
-    fn skip(&mut self, step: &str) -> Result<(), Refused> {
-        if self.run.status.over() {
-            let failed_here = self.run.failed_at.as_ref().and_then(|place| self.graph.node(place.node));
-            let node = failed_here.filter(|node| node.path == step).ok_or_else(|| Refused::Step(step.to_owned()))?;
-            let place = self.run.failed_at.clone().unwrap_or_default();
-            self.run.generation += 1;
-            self.run.at = place;
-            (self.run.failed, self.run.failed_at, self.run.cancelled) = (None, None, None);
-            (self.run.status, self.run.finished) = (Status::Running, None);
-            self.mark(node, StepStatus::Skipped);
-            self.go(node.next);
-            return Ok(());
-        }
-        let node = self.held_up(step)?;
-        if let Some(effect) = self.state(node).effect {
-            self.out.push(Command::Forget(effect));
-        }
-        self.run.status = Status::Running;
-        self.mark(node, StepStatus::Skipped);
-        self.go(node.next);
-        Ok(())
-    }
-
-    fn settle(&mut self, step: &str, verdict: &str) -> Result<(), Refused> {
-        let node = self.held_up(step)?;
-        if self.run.steps.get(step).map(|state| state.status) != Some(StepStatus::Uncertain) {
-            return Err(Refused::Step(step.to_owned()));
-        }
-        let NodeKind::Task(task) = &node.kind else { return Err(Refused::Step(step.to_owned())) };
-        let task = Arc::clone(task);
-        match verdict {
-            "done" => {
-                self.run.status = Status::Running;
-                match self.done(node, serde_json::json!({})) {
-                    Ok(_) => self.go(node.next),
-                    Err(failure) => self.go_failed(node, failure),
-                }
-            }
-            "failed" => {
-                self.run.status = Status::Running;
-                self.go_failed(node, Failure::new("Uncertain", "an operator says that it was not done"));
-            }
-            "retry" => self.again(node, &task),
-            other => return Err(Refused::Verdict(other.to_owned())),
-        }
-        if let Some(effect) = self.run.steps.get(step).and_then(|state| state.effect)
-            && verdict != "retry"
-        {
-            self.out.insert(0, Command::Forget(effect));
-        }
-        Ok(())
-    }
-
-    /// The node of the step that the run waits at.
-    fn held_up(&self, step: &str) -> Result<&'a Node, Refused> {
-        self.not_over("only a step of a run that is not over can be decided")?;
-        let here = self.graph.node(self.run.at.node);
-        here.filter(|node| node.path == step).ok_or_else(|| Refused::Step(step.to_owned()))
-    }
-
-    fn not_over(&self, wanted: &'static str) -> Result<(), Refused> {
-        if self.run.status.over() { Err(self.refused(wanted)) } else { Ok(()) }
-    }
-
-    fn refused(&self, wanted: &'static str) -> Refused {
-        Refused::Status { run: self.run.id, status: self.run.status.as_str(), wanted }
     }
 
     /// The node that waits for this attempt of this effect, if the run still is there.

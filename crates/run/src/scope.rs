@@ -35,6 +35,16 @@ impl Scope for Names<'_> {
             _ => None,
         }
     }
+
+    fn call(&self, function: &str) -> Option<Value> {
+        let standing = standing(self.run);
+        match function {
+            "success" => Some(Value::Bool(matches!(standing, "running" | "succeeded"))),
+            "failed" => Some(Value::Bool(standing == "failed")),
+            "always" => Some(Value::Bool(true)),
+            _ => None,
+        }
+    }
 }
 
 impl Names<'_> {
@@ -78,12 +88,13 @@ fn key(text: &str) -> Value {
 
 /// How the run stands for its own steps: in `finally`, as it will end.
 fn standing(run: &Run) -> &'static str {
-    match run.at.held.last() {
+    let fails = |held: &Held| matches!(held, Held::Failure(_));
+    match run.at.held.as_slice() {
         _ if run.status.over() => run.status.as_str(),
         _ if run.cancelled.is_some() => "cancelled",
-        Some(Held::Failure(_)) => "failed",
-        Some(Held::Next) => "succeeded",
-        None => "running",
+        held if held.iter().any(fails) => "failed",
+        [] => "running",
+        _ => "succeeded",
     }
 }
 

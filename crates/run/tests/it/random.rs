@@ -1,0 +1,177 @@
+//! Random rules, random inputs: never a panic, never a stuck run, and every run that gets its answers ends.
+
+use ensue_event::Key;
+use ensue_event::ours::{Answer, Failure};
+use ensue_run::Input;
+use ensue_run::run::Waits;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::kit::{Play, documents};
+
+/// Steps as JSON, which is YAML. Ids are given afterwards.
+fn steps(depth: u32) -> BoxedStrategy<Vec<Value>> {
+    let leaf = prop_oneof![
+        3 => Just(json!({"uses": "exec/run", "connection": "shell", "with": {"argv": ["x"]}})),
+        2 => Just(json!({"uses": "http/request", "connection": "api", "with": {"path": "/x", "method": "POST"},
+            "retry": {"max": 2, "initial": "1s", "jitter": "none"}})),
+        1 => Just(json!({"uses": "slack/post", "connection": "team", "with": {"text": "x"}})),
+        1 => Just(json!({"set": {"x": "${{ event.data.n }}"}})),
+        1 => Just(json!({"set": {"x": "${{ event.data.missing }}"}})),
+        1 => Just(json!({"fail": "no"})),
+        1 => Just(json!({"emit": {"type": "x"}})),
+        1 => Just(json!({"workflow": "w", "with": {"n": 1}})),
+        1 => Just(json!({"workflow": "w", "with": {"n": "${{ event.data.missing }}"}})),
+    ];
+    let step = if depth == 0 {
+        leaf.boxed()
+    } else {
+        let inner = steps(depth - 1);
+        prop_oneof![
+            4 => leaf,
+            1 => (inner.clone(), inner).prop_map(|(a, b)| json!({"switch": [
+                {"if": "event.data.n == 8", "steps": a}, {"steps": b}
+            ]})),
+        ]
+        .boxed()
+    };
+    let inner = || if depth == 0 { Just(Vec::new()).boxed() } else { steps(depth - 1) };
+    let dressed = (step, 0..3_u8, any::<bool>(), 0..6_u8, inner(), inner()).prop_map(
+        |(mut step, cond, carry_on, extra, one, two)| {
+            let object = step.as_object_mut().unwrap();
+            match cond {
+                0 => drop(object.insert("if".into(), "event.data.n == 8".into())),
+                1 => drop(object.insert("if".into(), "event.data.n == 7".into())),
+                _ => {}
+            }
+            if carry_on {
+                object.insert("continueOnError".into(), true.into());
+            }
+            if extra & 1 == 1 && !one.is_empty() {
+                let errors =
+                    if extra & 2 == 2 { json!({"errors": ["Denied"], "steps": one}) } else { json!({"steps": one}) };
+                object.insert("catch".into(), json!([errors]));
+            }
+            if extra & 4 == 4 && !two.is_empty() {
+                object.insert("finally".into(), json!(two));
+            }
+            step
+        },
+    );
+    prop::collection::vec(dressed, 1..4).boxed()
+}
+
+/// Gives every step an id of its own, the same as its place.
+fn name(steps: &mut Value, next: &mut u32) {
+    for step in steps.as_array_mut().unwrap() {
+        let object = step.as_object_mut().unwrap();
+        object.insert("id".into(), format!("s{next}").into());
+        *next += 1;
+        for list in ["catch", "switch"] {
+            for arm in object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+                name(&mut arm["steps"], next);
+            }
+        }
+        if let Some(finally) = object.get_mut("finally") {
+            name(finally, next);
+        }
+    }
+}
+
+const WORKFLOW: &str = r#"
+kind: Workflow
+metadata: { name: w }
+spec:
+  inputs: { n: { type: int } }
+  steps:
+    - { id: p, uses: exec/run, connection: shell, with: { argv: ["${{ inputs.n }}"] } }
+    - { id: q, uses: exec/run, connection: shell, with: { argv: [q] }, catch: [ { errors: [Denied], steps: [ { id: r, set: { x: 1 } } ] } ] }
+  onFailure: [ { id: f, set: { x: "${{ error.message }}" } } ]
+  finally: [ { id: z, uses: exec/run, connection: shell, with: { argv: [z] } } ]
+  outputs: { n: "${{ inputs.n }}" }
+"#;
+
+fn rule() -> impl Strategy<Value = String> {
+    (steps(2), prop::option::of(steps(1)), prop::option::of(steps(1))).prop_map(|(steps, on_failure, finally)| {
+        let mut next = 0;
+        let mut out = String::new();
+        for (field, steps) in [("steps", Some(steps)), ("onFailure", on_failure), ("finally", finally)] {
+            if let Some(steps) = steps {
+                let mut steps = json!(steps);
+                name(&mut steps, &mut next);
+                out.push_str(&format!("{field}: {steps}\n"));
+            }
+        }
+        documents(&out, WORKFLOW)
+    })
+}
+
+/// What happens next, drawn: most often what the run waits for.
+fn happen(play: &mut Play, what: u16) {
+    let mut paths: Vec<String> = play.run.steps.keys().cloned().collect();
+    paths.extend(["s0".into(), "s3".into(), "w/p".into(), String::new()]);
+    let path = paths[usize::from(what) % paths.len()].clone();
+    let effect = play.run.effect_key(&path);
+    let attempt = u32::from(what % 3) + 1;
+    let drawn = match what % 40 {
+        0..2 => Some(Input::Cancel { reason: "enough".into() }),
+        2..4 => Some(Input::Resume { from: None }),
+        4..7 => Some(Input::Resume { from: Some(path) }),
+        7..9 => Some(Input::Skip { step: path }),
+        9 => Some(Input::Settle { step: path, verdict: "done".into() }),
+        10 => Some(Input::Settle { step: path, verdict: "nonsense".into() }),
+        11 => Some(Input::Due { effect }),
+        12 => Some(Input::Answer { effect: Key([7; 16]), attempt, answer: Answer::Ok(json!({})) }),
+        _ => None,
+    };
+    match drawn {
+        Some(input) => drop(play.input(input)),
+        None => go_on(play, what),
+    }
+}
+
+/// Gives the run what it waits for.
+fn go_on(play: &mut Play, what: u16) {
+    let answer = match what % 7 {
+        0..3 => Answer::Ok(json!({"exitCode": 0})),
+        3 => Answer::Err(Failure::new("Denied", "no")),
+        4 => Answer::Err(Failure::new("Connect", "no").retryable()),
+        _ => Answer::Err(Failure::new("Status", "no")),
+    };
+    match play.run.waits_for() {
+        None => {}
+        Some(Waits::Answer(key)) => {
+            let effect = play.effects.values().rfind(|effect| {
+                effect.key == key && play.run.step_of(key).is_some_and(|(_, step)| step.attempt == effect.attempt)
+            });
+            let effect = effect.expect("an effect that was decided").clone();
+            let result = if what % 11 == 0 { play.lost(&effect) } else { play.answer(&effect, answer) };
+            result.unwrap();
+        }
+        Some(Waits::Until(_)) => drop(play.due()),
+        Some(Waits::Person(step)) => {
+            let verdict = ["done", "failed", "retry"][usize::from(what % 3)].to_owned();
+            play.input(Input::Settle { step, verdict }).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_run_never_sticks_and_ends(rule in rule(), inputs in prop::collection::vec(any::<u16>(), 0..40)) {
+        let mut play = Play::new(&rule);
+        play.input(Input::Start).unwrap();
+        for what in inputs {
+            happen(&mut play, what);
+        }
+        // From here on everything succeeds: it comes to an end within a few steps for each node.
+        let mut left = 500;
+        while !play.run.status.over() {
+            go_on(&mut play, 21 * 3);
+            left -= 1;
+            prop_assert!(left > 0, "the run does not end: {:?}", play.run);
+        }
+    }
+}
