@@ -77,7 +77,8 @@ fn log(node: &Node, outside: &Outside, wrong: &mut Vec<String>) -> Result<(), St
         match events.get(id) {
             None => wrong.push(format!("event {id} was acknowledged at {position} and is lost")),
             Some(times) => {
-                let twice = times.is_sorted() && times.array_windows().any(|[a, b]| b.since(*a) < DEDUPE);
+                let twice =
+                    times.is_sorted() && times.iter().zip(times.iter().skip(1)).any(|(a, b)| b.since(*a) < DEDUPE);
                 if twice {
                     wrong.push(format!("event {id} is there more than once within {DEDUPE}: {times:?}"));
                 }
