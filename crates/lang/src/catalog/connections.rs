@@ -65,7 +65,7 @@ pub static CONNECTIONS: &[ConnectionSpec] = &[
                 Field::new(
                     "env",
                     Ty::Map(&Ty::MaybeSecret),
-                    "The whole environment of the programs, with that of the step; values may be secrets.",
+                    "The environment of the programs beside PATH, HOME and LANG, and under that of the step; values may be secrets.",
                 ),
                 Field::new(
                     "secretsFor",

@@ -1,5 +1,6 @@
 //! From the parser's events to trees, with every limit and every refusal that is about YAML itself.
 
+// Lookup only: anchors by their number, keys that were seen.
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Mark};
