@@ -207,12 +207,10 @@ impl<'a> Chain<'a> {
         let pattern = when.pointer("/event").and_then(|pattern| Pattern::compile(pattern).ok());
         if let Some(pattern) = pattern {
             for field in pattern.explain(&View::new(&event.event)).fields {
-                out.push(format!(
-                    "{} is {}: {}",
-                    field.path,
-                    field.actual.as_deref().unwrap_or("absent"),
-                    field.expected
-                ));
+                let actual = field.actual.as_deref().unwrap_or("absent");
+                // A value that is what it must be needs no second telling.
+                let asked = if field.expected == actual { String::new() } else { format!("  as {}", field.expected) };
+                out.push(format!("{} = {actual}{asked}", field.path));
             }
         }
         let conditions = [
