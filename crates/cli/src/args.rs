@@ -116,7 +116,9 @@ pub(crate) enum Command {
         #[arg(long)]
         discard: bool,
     },
-    /// See it at work: a push becomes a build, an image, a commit and a message. A container registry and the receiver
+    /// See it at work: a push becomes a build, an image, a commit and a message.
+    ///
+    /// The git repositories are real. A container registry and the receiver
     /// of messages are stand-ins within this program, and named as such; ENSUE_REGISTRY (http://HOST:PORT) names a real
     /// registry that notifies POST /hooks/registry.
     Demo {
@@ -286,6 +288,10 @@ pub(crate) enum RunCommand {
     },
     /// End a run.
     Cancel(Decide),
+    /// Let a parked firing go.
+    Redrive(Decide),
+    /// Drop a parked firing.
+    Discard(Decide),
     /// Say what became of an uncertain step.
     Settle {
         #[command(flatten)]
@@ -304,7 +310,7 @@ pub(crate) enum RunCommand {
 pub(crate) struct Decide {
     #[command(flatten)]
     pub(crate) engine: Engine,
-    /// The run.
+    /// The run; the firing where it is parked.
     pub(crate) id: String,
     /// Why; it is recorded.
     #[arg(long)]

@@ -44,9 +44,8 @@ impl Client {
         let written = engine.server.clone().or_else(kept).unwrap_or_else(|| USUAL.to_owned());
         let full = if written.contains("://") { written.clone() } else { format!("http://{written}") };
         let base = Url::parse(&full).ok().filter(|url| url.host_str().is_some());
-        let base = base.ok_or_else(|| {
-            Error::Usage(format!("`{written}` is not the address of an engine; write it as {USUAL}"))
-        })?;
+        let base = base
+            .ok_or_else(|| Error::Usage(format!("`{written}` is not the address of an engine; write it as {USUAL}")))?;
         let token = engine.token.clone().or_else(|| ensue_node::token::local(&engine.data));
         Ok(Client { http: http(&base)?, base, token })
     }

@@ -7,11 +7,10 @@ use serde_json::Value;
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// Columns, for people.
+    // Columns. Comments that help would show make the help of every command three times as long.
     Table,
-    /// JSON; one value a line where there are several.
+    // One value a line where there are several.
     Json,
-    /// YAML.
     Yaml,
 }
 

@@ -24,7 +24,10 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<ConfigFile>, BTreeSet<String>), E
         })
     };
     if !path.exists() {
-        return Err(Error::File { path: path.display().to_string(), why: "there is no such file or folder".to_owned() });
+        return Err(Error::File {
+            path: path.display().to_string(),
+            why: "there is no such file or folder".to_owned(),
+        });
     }
     let files = ensue_node::read_folder_with(path, &lookup).map_err(|why| Error::Other(why.to_string()))?;
     if files.is_empty() {
@@ -46,13 +49,16 @@ pub(crate) fn check(path: &Path, output: Output) -> Result<(), Error> {
             "configured": checked.compiled.as_ref().map(|compiled| configured::json(&compiled.config)),
         }));
     } else {
-        output.line(checked.render(true).trim_end());
+        let found = checked.render(true);
+        if !found.trim_end().is_empty() {
+            output.line(format!("{}\n", found.trim_end()));
+        }
         if let Some(compiled) = &checked.compiled {
             let green = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Green.into()));
             output.line(format!("{green}ok{green:#}  {}", summary(errors, warnings, files.len())));
             configured::show(&compiled.config, output);
         } else {
-            output.line(format!("\n{}", summary(errors, warnings, files.len())));
+            output.line(summary(errors, warnings, files.len()));
         }
         if !unset.is_empty() {
             let names: Vec<&str> = unset.iter().map(String::as_str).collect();

@@ -69,7 +69,9 @@ fn structured(client: &Client, event: &Value) -> RequestBuilder {
 /// An event with what must be there and was not given.
 fn completed(event: Value, emit: &Emit) -> Result<Value, Error> {
     let Value::Object(mut event) = event else {
-        return Err(Error::Usage("an event is a JSON object with `type`, and `data` if there is something to say".into()));
+        return Err(Error::Usage(
+            "an event is a JSON object with `type`, and `data` if there is something to say".into(),
+        ));
     };
     let mut set = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -80,9 +82,12 @@ fn completed(event: Value, emit: &Emit) -> Result<Value, Error> {
     set("subject", emit.subject.clone());
     set("id", emit.id.clone());
     event.entry("specversion").or_insert_with(|| "1.0".into());
-    event.entry("id").or_insert_with(|| uuid::Uuid::now_v7().to_string().into());
     event.entry("source").or_insert_with(|| emit.source.clone().into());
-    event.entry("time").or_insert_with(|| jiff::Timestamp::now().to_string().into());
+    if !event.contains_key("id") {
+        event.insert("id".to_owned(), uuid::Uuid::now_v7().to_string().into());
+        // With an id of the caller's, the same call once more is the same event: a new time would make it another.
+        event.entry("time").or_insert_with(|| jiff::Timestamp::now().to_string().into());
+    }
     if event.contains_key("data") {
         event.entry("datacontenttype").or_insert_with(|| "application/json".into());
     }
@@ -138,7 +143,8 @@ async fn send(client: &Client, batch: &mut Vec<Value>, output: Output) -> Result
     }
     let body = Value::Array(std::mem::take(batch)).to_string();
     let request = client.request(Method::POST, &["events"], &[]);
-    let told = client.send(request.header(header::CONTENT_TYPE, "application/cloudevents-batch+json").body(body)).await?;
+    let told =
+        client.send(request.header(header::CONTENT_TYPE, "application/cloudevents-batch+json").body(body)).await?;
     say(&told, output);
     Ok(())
 }
@@ -225,7 +231,9 @@ async fn webhook(client: &Client, emit: &Emit, output: Output) -> Result<(), Err
     let body = match (&emit.file, &emit.data_json) {
         (Some(path), _) => read(path)?,
         (None, Some(text)) => data(text)?.to_string().into_bytes(),
-        (None, None) => return Err(Error::Usage("what is to be sent to the source? a file, --data-json or --fixture".into())),
+        (None, None) => {
+            return Err(Error::Usage("what is to be sent to the source? a file, --data-json or --fixture".into()));
+        }
     };
     let told = match &emit.sign_github {
         Some(secret) => {

@@ -42,7 +42,8 @@ pub(crate) async fn events(events: Events, output: Output) -> Result<(), Error> 
     let from = found.last().and_then(position).map(|last| last + 1);
     let source = events.source;
     let mut each = |record: &Value| {
-        let wanted = source.as_deref().is_none_or(|source| record.pointer("/event/source").is_some_and(|s| s == source));
+        let wanted =
+            source.as_deref().is_none_or(|source| record.pointer("/event/source").is_some_and(|s| s == source));
         if wanted {
             row(record, output);
         }
@@ -56,7 +57,10 @@ fn position(record: &Value) -> Option<u64> {
 
 fn head(output: Output) {
     let bold = anstyle::Style::new().bold();
-    output.line(format!("{bold}{:>7}  {:12}  {:TYPE$}  {:SUBJECT$}  SOURCE{bold:#}", "#", "TIME (UTC)", "TYPE", "SUBJECT"));
+    output.line(format!(
+        "{bold}{:>7}  {:12}  {:TYPE$}  {:SUBJECT$}  SOURCE{bold:#}",
+        "#", "TIME (UTC)", "TYPE", "SUBJECT"
+    ));
 }
 
 fn row(record: &Value, output: Output) {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ensue_event::Position;
 use ensue_log::disk::RealDisk;
-use ensue_log::{FileLog, Options, Reader, Verified, entry_json};
+use ensue_log::{FileLog, Options, Reader, entry_json};
 use ensue_pump::Pump;
 use ensue_state::{Lock, Sqlite, State as _};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::args::{Engine, LogCommand};
 use crate::client::Client;
@@ -57,7 +57,8 @@ async fn cat(engine: Engine, from: u64, limit: Option<u64>, output: Output) -> R
         let mut waiting = Vec::new();
         loop {
             let chunk = response.chunk().await;
-            let chunk = chunk.map_err(|why| Error::Other(format!("the log ends early: {}", crate::client::cause(&why))))?;
+            let chunk =
+                chunk.map_err(|why| Error::Other(format!("the log ends early: {}", crate::client::cause(&why))))?;
             let Some(chunk) = chunk else { return Ok(()) };
             waiting.extend_from_slice(&chunk);
             while let Some(end) = waiting.iter().position(|byte| *byte == b'\n') {
@@ -77,9 +78,7 @@ async fn cat(engine: Engine, from: u64, limit: Option<u64>, output: Output) -> R
 
 pub(crate) async fn verify(engine: Engine, output: Output) -> Result<(), Error> {
     let found = match open(&engine)? {
-        Some((_lock, log)) => {
-            json(&log.reader().verify().map_err(|why| Error::Other(why.to_string()))?)
-        }
+        Some((_lock, log)) => log.reader().verify().map_err(|why| Error::Other(why.to_string()))?.json(),
         None => Client::new(&engine)?.get(&["log", "verify"], &[]).await?,
     };
     if output.for_people() {
@@ -90,23 +89,16 @@ pub(crate) async fn verify(engine: Engine, output: Output) -> Result<(), Error> 
     if found.get("whole").and_then(Value::as_bool).unwrap_or(false) { Ok(()) } else { Err(Error::Found) }
 }
 
-fn json(verified: &Verified) -> Value {
-    let damage: Vec<Value> = verified
-        .damage
-        .iter()
-        .map(|one| json!({"file": one.path, "offset": one.offset, "first": one.first, "until": one.until, "why": one.why}))
-        .collect();
-    json!({
-        "whole": verified.is_whole(), "good": verified.good, "first": verified.first, "end": verified.end,
-        "purged": verified.purged, "damage": damage, "changed": verified.changed, "chain": verified.chain,
-    })
-}
-
 fn show(found: &Value, output: Output) {
     let list = |name: &str| found.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let whole = found.get("whole").and_then(Value::as_bool).unwrap_or(false);
     let verdict = if whole { "as it was written" } else { "NOT as it was written" };
-    output.line(format!("{verdict}: {} records, #{} up to #{}", cell(found.get("good")), cell(found.get("first")), cell(found.get("end"))));
+    output.line(format!(
+        "{verdict}: {} records, #{} up to #{}",
+        cell(found.get("good")),
+        cell(found.get("first")),
+        cell(found.get("end"))
+    ));
     output.line(format!("  trimmed  {} before that", cell(found.get("first"))));
     output.line(format!("  purged   {}", list("purged").len()));
     let damage = list("damage");

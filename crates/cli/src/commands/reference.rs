@@ -62,10 +62,16 @@ fn language() -> String {
         let twice = match spec.idempotency {
             Idempotency::Natural => "the same as once",
             Idempotency::Keyed => "the same as once, by our key",
-            Idempotency::None => "it happens twice, so its start is recorded first and a crash in between asks a person",
+            Idempotency::None => {
+                "it happens twice, so its start is recorded first and a crash in between asks a person"
+            }
             Idempotency::ByMethod => "as the HTTP method and the connection say",
         };
-        let _ = write!(out, "\n### `{}`\n\n{} Needs a connection `{}`. Done twice: {twice}.\n", spec.name, spec.doc, spec.connection);
+        let _ = write!(
+            out,
+            "\n### `{}`\n\n{} Needs a connection `{}`. Done twice: {twice}.\n",
+            spec.name, spec.doc, spec.connection
+        );
         fields(spec.with.fields, &mut out);
         if !spec.outputs.is_empty() {
             out.push_str("\nOutputs:\n");

@@ -18,7 +18,9 @@ pub(crate) async fn rules(
     let client = Client::new(&engine)?;
     let Some(name) = name else {
         if mode.is_some() {
-            return Err(Error::Usage("--mode needs the name of the rule: `ensue rules NAME --mode shadow --reason …`".into()));
+            return Err(Error::Usage(
+                "--mode needs the name of the rule: `ensue rules NAME --mode shadow --reason …`".into(),
+            ));
         }
         let rules = client.get(&["rules"], &[]).await?;
         let rules = rules.get("rules").and_then(Value::as_array).cloned().unwrap_or_default();

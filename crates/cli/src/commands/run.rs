@@ -20,17 +20,19 @@ pub(crate) async fn run(what: RunCommand, output: Output) -> Result<(), Error> {
         RunCommand::Resume { decide, from: Some(step) } => (decide, "resume", json!({"step": step})),
         RunCommand::Skip { decide, step } => (decide, "skip", json!({"step": step})),
         RunCommand::Cancel(decide) => (decide, "cancel", json!({})),
-        RunCommand::Settle { decide, step, verdict } => {
-            (decide, "settle", json!({"step": step, "verdict": verdict}))
-        }
+        RunCommand::Redrive(decide) => (decide, "redrive", json!({})),
+        RunCommand::Discard(decide) => (decide, "discard", json!({})),
+        RunCommand::Settle { decide, step, verdict } => (decide, "settle", json!({"step": step, "verdict": verdict})),
     };
     let Decide { engine, id, reason } = decide;
     let mut body = more;
     if let Some(object) = body.as_object_mut() {
         object.insert("reason".into(), reason.into());
     }
-    let answer = Client::new(&engine)?.post(&["runs", &id, verb], &body).await?;
-    done(&answer, &format!("{verb}: run {id}"), output);
+    // What is parked is no run yet.
+    let (whose, of) = if ["redrive", "discard"].contains(&verb) { ("parked", "firing") } else { ("runs", "run") };
+    let answer = Client::new(&engine)?.post(&[whose, &id, verb], &body).await?;
+    done(&answer, &format!("{verb}: {of} {id}"), output);
     Ok(())
 }
 

@@ -16,7 +16,9 @@ pub(crate) async fn runs(runs: Runs, output: Output) -> Result<(), Error> {
     query.extend(runs.rule.clone().map(|rule| ("rule", rule)));
     let page = client.get(&["runs"], &query).await?;
     let found = page.get("runs").and_then(Value::as_array).cloned().unwrap_or_default();
-    let found: Vec<Value> = found.into_iter().rev().map(shown).collect();
+    // Newest last, as events are listed.
+    let found = found.into_iter().rev();
+    let found: Vec<Value> = if output.for_people() { found.map(shown).collect() } else { found.collect() };
     let columns = [
         ("RUN", "/id"),
         ("RULE", "/rule"),
@@ -26,16 +28,12 @@ pub(crate) async fn runs(runs: Runs, output: Output) -> Result<(), Error> {
         ("WHY", "/why"),
     ];
     let empty = if runs.failed { "no run has failed, none is uncertain" } else { "no runs yet" };
-    if output.for_people() {
-        output.list(&found, &columns, empty);
-    } else {
-        output.list(&page.get("runs").and_then(Value::as_array).cloned().unwrap_or_default(), &[], "");
-    }
+    output.list(&found, &columns, empty);
     if runs.failed {
         let parked = client.get(&["parked"], &[]).await?;
         let parked = parked.get("parked").and_then(Value::as_array).cloned().unwrap_or_default();
         if output.for_people() && !parked.is_empty() {
-            output.line(format!("\n{} parked, `ensue run redrive` is for the page:", parked.len()));
+            output.line(format!("\n{} parked; `ensue run redrive` lets one go:", parked.len()));
             output.list(&parked, &[("FIRING", "/firing"), ("RULE", "/rule"), ("WHY", "/reason")], "");
         } else if !output.for_people() {
             output.list(&parked, &[], "");

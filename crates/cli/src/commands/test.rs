@@ -49,9 +49,9 @@ fn show(scenario: &Scenario, result: Result<Outcome, scenario::Error>, output: O
     if output.report_for_programs() {
         let (differences, unnamed, error) = match &result {
             Ok(outcome) => {
-                let all = outcome.differences.iter().map(|one| {
-                    json!({"file": one.file, "line": one.line, "expected": one.expected, "happened": one.actual})
-                });
+                let all = outcome.differences.iter().map(
+                    |one| json!({"file": one.file, "line": one.line, "expected": one.expected, "happened": one.actual}),
+                );
                 (all.collect::<Vec<_>>(), outcome.unnamed.clone(), None)
             }
             Err(why) => (Vec::new(), Vec::new(), Some(why.to_string())),
@@ -83,7 +83,8 @@ fn show(scenario: &Scenario, result: Result<Outcome, scenario::Error>, output: O
             }
             if !outcome.unnamed.is_empty() {
                 let names = outcome.unnamed.join(", ");
-                output.line(format!("      {dim}not named under `actions`, so they succeeded with {{}}: {names}{dim:#}"));
+                output
+                    .line(format!("      {dim}not named under `actions`, so they succeeded with {{}}: {names}{dim:#}"));
             }
         }
         Err(why) => {

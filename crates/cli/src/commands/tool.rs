@@ -84,7 +84,8 @@ impl Registry {
         }
         let place = begun.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
         let place = place.and_then(|place| self.base.join(place).ok());
-        let mut place = place.ok_or_else(|| Error::Other(format!("{what}: the registry names no place to upload to")))?;
+        let mut place =
+            place.ok_or_else(|| Error::Other(format!("{what}: the registry names no place to upload to")))?;
         place.query_pairs_mut().append_pair("digest", digest);
         let request = self.http.put(place).header(header::CONTENT_TYPE, "application/octet-stream").body(bytes);
         let done = request.send().await.map_err(|why| self.failed(&what, &why))?;
@@ -93,7 +94,8 @@ impl Registry {
 
     async fn manifest(&self, tag: &str, bytes: Vec<u8>) -> Result<(), Error> {
         let what = format!("manifest {tag}");
-        let request = self.http.put(self.url(&format!("manifests/{tag}"))?).header(header::CONTENT_TYPE, MANIFEST).body(bytes);
+        let request =
+            self.http.put(self.url(&format!("manifests/{tag}"))?).header(header::CONTENT_TYPE, MANIFEST).body(bytes);
         let done = request.send().await.map_err(|why| self.failed(&what, &why))?;
         if done.status().is_success() { Ok(()) } else { Err(self.refused(&what, done).await) }
     }
@@ -118,7 +120,8 @@ fn archive(folder: &Path) -> Result<Vec<u8>, Error> {
         let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
         let executable = std::os::unix::fs::PermissionsExt::mode(&known.permissions()) & 0o100 != 0;
         let head = head(&name, bytes.len(), if executable { 0o755 } else { 0o644 });
-        let head = head.ok_or_else(|| Error::File { path: name, why: "its name is longer than 100 bytes".to_owned() })?;
+        let head =
+            head.ok_or_else(|| Error::File { path: name, why: "its name is longer than 100 bytes".to_owned() })?;
         out.extend_from_slice(&head);
         out.extend_from_slice(&bytes);
         out.resize(out.len().next_multiple_of(BLOCK), 0);
@@ -182,7 +185,8 @@ mod tests {
         assert_eq!(&head[..8], b"a/b.txt\0");
         assert_eq!(&head[124..136], b"00000000005\0");
         assert_eq!(&head[257..265], b"ustar\x0000");
-        let sum: u32 = head.iter().enumerate().map(|(at, b)| if (148..156).contains(&at) { 32 } else { u32::from(*b) }).sum();
+        let sum: u32 =
+            head.iter().enumerate().map(|(at, b)| if (148..156).contains(&at) { 32 } else { u32::from(*b) }).sum();
         assert_eq!(&head[148..156], format!("{sum:06o}\0 ").as_bytes());
     }
 }

@@ -25,7 +25,8 @@ pub(crate) async fn up(up: Up, output: Output) -> Result<(), Error> {
     let began = Instant::now();
     log_to_stderr(USUAL_LOG, up.json_logs);
     if up.open_ingest && !up.listen.ip().is_loopback() {
-        let message = format!("--open-ingest lets anybody send events, so it goes with a loopback address, not {}", up.listen);
+        let message =
+            format!("--open-ingest lets anybody send events, so it goes with a loopback address, not {}", up.listen);
         return Err(Error::Usage(message));
     }
     let (options, mut broken) = options(&up)?;
@@ -119,7 +120,10 @@ fn wrong(path: Option<&Path>) -> Result<Error, Error> {
 fn greet(up: &Up, url: &str, began: Instant, output: Output) -> Result<(), Error> {
     let bold = anstyle::Style::new().bold();
     let took = began.elapsed().as_millis();
-    output.line(format!("{bold}ensue{bold:#} is up at {bold}{url}{bold:#}, ready in {took} ms, data in {}", up.data.display()));
+    output.line(format!(
+        "{bold}ensue{bold:#} is up at {bold}{url}{bold:#}, ready in {took} ms, data in {}",
+        up.data.display()
+    ));
     if let Some(path) = &up.path {
         let files = ensue_node::read_folder(path).map_err(|why| Error::Node(why.to_string()))?;
         if let Some(compiled) = ensue_engine::config::check(&files).compiled {

@@ -1,15 +1,13 @@
 //! Two real git repositories: the application's and the one that says what is deployed.
 
 use std::ffi::OsStr;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::json;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
-use super::write;
+use super::{backend, write};
 use crate::errors::Error;
 
 /// What the application is: a menu, and a test that holds it to its word. `push.sh broken` leaves a file that it finds.
@@ -25,15 +23,11 @@ const APP: &[(&str, &str)] = &[
 /// What is deployed. Comments and quotes are there to be kept.
 const VALUES: &str = "# What of the API runs in the cluster. The tag is set by ensue; the rest is ours.\nimage:\n  repository: shop/api\n  \
     tag: \"000000000000\"   # the commit that it was built from\nreplicas: 2\nresources:\n  limits: { memory: 128Mi }\n";
-/// How long git's own server may take to listen.
-const LISTENS: Duration = Duration::from_secs(5);
 
-/// The repositories, and the server that serves them where there is one.
+/// The repositories, and where they are served.
 pub(super) struct Repositories {
     folder: PathBuf,
     url: String,
-    /// Ends when it is dropped.
-    _daemon: Option<Child>,
 }
 
 /// Says what to do where there is no git.
@@ -68,12 +62,8 @@ impl Repositories {
             run(work, &["remote", "add", "origin", &bare.display().to_string()]).await?;
             run(work, &["push", "--quiet", "origin", "main"]).await?;
         }
-        let served = serve(folder).await;
-        let (url, daemon) = match served {
-            Some((url, daemon)) => (url, Some(daemon)),
-            None => (format!("file://{}", folder.display()), None),
-        };
-        Ok(Repositories { folder: folder.to_path_buf(), url, _daemon: daemon })
+        let url = serve(folder).await.unwrap_or_else(|| format!("file://{}", folder.display()));
+        Ok(Repositories { folder: folder.to_path_buf(), url })
     }
 
     /// The address of the application's repository.
@@ -91,6 +81,11 @@ impl Repositories {
         self.folder.join("work/app")
     }
 
+    /// How they are served.
+    pub(super) fn how(&self) -> &'static str {
+        if self.url.starts_with("http") { "real, served by git's own git-http-backend" } else { "real, read as files" }
+    }
+
     pub(super) fn bare_gitops(&self) -> PathBuf {
         self.folder.join("gitops.git")
     }
@@ -105,36 +100,18 @@ impl Repositories {
     }
 }
 
-/// Starts git's own server on a free port; nothing where git comes without it.
-async fn serve(folder: &Path) -> Option<(String, Child)> {
-    let place = run(folder, &["--exec-path"]).await.ok()?;
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?.local_addr().ok()?.port();
-    let daemon = Command::new(Path::new(place.trim()).join("git-daemon"))
-        .args(["--reuseaddr", "--export-all", "--enable=receive-pack", "--listen=127.0.0.1"])
-        .arg(format!("--port={port}"))
-        .arg(joined("--base-path=", folder))
-        .arg(folder)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .ok()?;
-    let url = format!("git://127.0.0.1:{port}");
-    let asked = tokio::time::timeout(LISTENS, async {
-        while run(folder, &["ls-remote", "--quiet", &format!("{url}/app.git")]).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    asked.await.is_ok().then_some((url, daemon))
-}
-
-fn joined(flag: &str, path: &Path) -> std::ffi::OsString {
-    let mut joined = std::ffi::OsString::from(flag);
-    joined.push(path);
-    joined
+/// Serves the repositories over HTTP; nothing where git comes without what that needs.
+async fn serve(folder: &Path) -> Option<String> {
+    let program = match std::env::var_os("ENSUE_SERVER_GIT_HTTP_BACKEND") {
+        Some(program) => PathBuf::from(program),
+        None => Path::new(run(folder, &["--exec-path"]).await.ok()?.trim()).join("git-http-backend"),
+    };
+    if !program.is_file() {
+        return None;
+    }
+    let url = backend::serve(program, folder).await.ok()?;
+    // Git itself may come without HTTP.
+    run(folder, &["ls-remote", "--quiet", &format!("{url}/app.git")]).await.ok().map(|_| url)
 }
 
 /// Runs git, without the settings of whoever sits here; what it prints.

@@ -2,9 +2,11 @@
 //!
 //! Everything in it is real but for two things, and both say so: a stand-in for a container registry, which takes images
 //! and notifies as docker distribution does ([`registry`]; `ENSUE_REGISTRY` names a real one instead), and a stand-in
-//! for Slack's incoming webhook ([`messages`]). The two git repositories are git's ([`git`]); what is printed while it
+//! for Slack's incoming webhook ([`messages`]). The two repositories are real ones, served over HTTP by git's own
+//! backend ([`git`], [`backend`]); what is printed while it
 //! happens comes from the engine's own stream of records ([`tell`]).
 
+mod backend;
 mod git;
 mod messages;
 mod registry;
@@ -28,7 +30,7 @@ use crate::client::{ADDRESS, Client};
 use crate::errors::Error;
 use crate::output::{Output, cell};
 use git::Repositories;
-use tell::{Told, Teller};
+use tell::{Teller, Told};
 
 /// The files of `examples/gitops`, as they were when this program was built.
 const EXAMPLE: &[(&str, &str)] = &[
@@ -82,8 +84,8 @@ struct Stage {
 impl Stage {
     async fn build(folder: &Path, port: Option<u16>) -> Result<Stage, Error> {
         let secret = uuid::Uuid::now_v7().simple().to_string();
-        let token = std::env::var("ENSUE_SECRET_REGISTRY_TOKEN")
-            .unwrap_or_else(|_| uuid::Uuid::now_v7().simple().to_string());
+        let token =
+            std::env::var("ENSUE_SECRET_REGISTRY_TOKEN").unwrap_or_else(|_| uuid::Uuid::now_v7().simple().to_string());
         let repositories = Repositories::make(&folder.join("git")).await?;
         let (messages_at, messages) = messages::start().await?;
         let hook = registry::Hook::new(token.clone());
@@ -100,8 +102,8 @@ impl Stage {
             &secrets,
             &format!("GITHUB_WEBHOOK={secret}\nREGISTRY_TOKEN={token}\nSLACK_WEBHOOK={messages_at}/services/demo\n"),
         )?;
-        let program = std::env::current_exe()
-            .map_err(|why| Error::Other(format!("this program does not find itself: {why}")))?;
+        let program =
+            std::env::current_exe().map_err(|why| Error::Other(format!("this program does not find itself: {why}")))?;
         let environment = |name: &str| match name {
             "APP_REPOSITORY" => Some(repositories.app()),
             "GITOPS_REPOSITORY" => Some(repositories.gitops()),
@@ -145,7 +147,8 @@ impl Stage {
         let bold = anstyle::Style::new().bold();
         output.line(format!("{bold}ensue demo{bold:#}: a push becomes a build, an image, a commit and a message\n"));
         output.line(format!("  engine      {}   data in {}", self.running.url(), self.folder.join("data").display()));
-        output.line(format!("  git         {} and {}", self.repositories.app(), self.repositories.gitops()));
+        output.line(format!("  git         {}   {}", self.repositories.app(), self.repositories.how()));
+        output.line(format!("              {}", self.repositories.gitops()));
         let kind = if self.stand_in {
             "a stand-in within this program: takes images, notifies as docker distribution does"
         } else {
@@ -201,7 +204,10 @@ impl Stage {
             "\n{bold}And{bold:#} `ensue why {image}`: the image came back from outside, as another system's event, so it is a chain of its own\n"
         ));
         self.why(image, output).await?;
-        output.line(format!("\n{bold}From push to message in {:.1} s{bold:#}, every step durable before it counted.", took.as_secs_f64()));
+        output.line(format!(
+            "\n{bold}From push to message in {:.1} s{bold:#}, every step durable before it counted.",
+            took.as_secs_f64()
+        ));
         Ok(())
     }
 
@@ -233,10 +239,16 @@ impl Stage {
         let data = self.folder.join("data");
         let data = data.display();
         output.line(format!("\n{bold}It stays up: {}/{bold:#}", self.running.url()));
-        output.line(format!("  its page asks for a token: {}", ensue_node::token::local(&self.folder.join("data")).unwrap_or_default()));
+        output.line(format!(
+            "  its page asks for a token: {}",
+            ensue_node::token::local(&self.folder.join("data")).unwrap_or_default()
+        ));
         output.line("\nTo try, in another terminal:");
         output.line(format!("  sh {}                push once more", self.folder.join("push.sh").display()));
-        output.line(format!("  sh {} broken         push something whose tests fail", self.folder.join("push.sh").display()));
+        output.line(format!(
+            "  sh {} broken         push something whose tests fail",
+            self.folder.join("push.sh").display()
+        ));
         output.line(format!("  ensue events -f --data {data}"));
         output.line(format!("  ensue runs --data {data}"));
         output.line(format!("  ensue freeze --reason lunch --data {data}   and push: decided, but held until `thaw`"));

@@ -14,10 +14,7 @@ pub(super) enum Told {
     /// There is more to come.
     More,
     /// The chain is through: the positions of the push and of the image.
-    Deployed {
-        push: u64,
-        image: u64,
-    },
+    Deployed { push: u64, image: u64 },
     /// It went wrong, and why.
     Failed(String),
 }
@@ -55,7 +52,11 @@ impl Teller {
                 self.line(position, "run", AnsiColor::Blue, &format!("{run} of {rule} begins"));
             }
             "dev.ensue.action.started" => {
-                let what = format!("{} begins: {} (recorded first, since it cannot be done twice)", data("/step"), data("/action"));
+                let what = format!(
+                    "{} begins: {} (recorded first, since it cannot be done twice)",
+                    data("/step"),
+                    data("/action")
+                );
                 self.line(position, "step", AnsiColor::Blue, &what);
             }
             "dev.ensue.action.answered" => self.answered(position, record).await,

@@ -1,0 +1,170 @@
+//! `ensue up` and the commands beside it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::bench::{Up, ensue, told};
+
+const RULES: &str = r#"
+apiVersion: ensue.dev/v1
+kind: Source
+metadata: { name: github }
+spec: { github: { secret: "${{ secrets.HOOK }}" } }
+---
+apiVersion: ensue.dev/v1
+kind: Rule
+metadata: { name: hear }
+spec:
+  when: { event: { type: [com.example.said, com.github.push] } }
+  steps:
+    - id: answer
+      emit: { type: com.example.heard, data: { what: "${{ event.type }}" } }
+"#;
+
+/// Waits until something of this type is in the log; its record.
+fn seen(up: &Up, kind: &str) -> Value {
+    let began = std::time::Instant::now();
+    loop {
+        let found = up.json(&["events", "--all", "--type", kind]);
+        if let Some(last) = found.last() {
+            return last.clone();
+        }
+        assert!(began.elapsed().as_secs() < 20, "no {kind} within 20 s");
+    }
+}
+
+#[test]
+fn an_event_goes_in_and_what_came_of_it_is_explained() {
+    let up = Up::start(RULES);
+    let told = up.json(&["emit", "--type", "com.example.said", "--id", "a", "--data-json", r#"{"n": 1}"#]);
+    assert_eq!((told[0]["id"].as_str(), told[0]["position"].as_u64()), (Some("a"), Some(2)));
+    let again = up.json(&["emit", "--type", "com.example.said", "--id", "a", "--data-json", r#"{"n": 1}"#]);
+    assert_eq!((again[0]["duplicate"].as_bool(), again[0]["position"].as_u64()), (Some(true), Some(2)));
+    let (code, _, err) = up.run(&["emit", "--type", "com.example.said", "--id", "a", "--data-json", r#"{"n": 2}"#]);
+    assert!(code == 1 && err.contains("with another body; it was kept, this one was refused"), "{err}");
+    let heard = seen(&up, "com.example.heard");
+    assert_eq!(heard["event"]["data"]["what"], "com.example.said");
+    let shown = up.json(&["events", "a"]);
+    assert_eq!(shown[0]["event"]["data"]["n"], 1);
+    seen(&up, "dev.ensue.run.finished");
+    let runs = up.json(&["runs"]);
+    assert_eq!((runs.len(), runs[0]["status"].as_str()), (1, Some("succeeded")));
+    let (code, out, _) = up.run(&["why", "2", "--output", "table"]);
+    assert_eq!(code, 0);
+    for part in ["com.example.said from source events  #2", "rule default/hear fired", "said com.example.heard"] {
+        assert!(out.contains(part), "`{part}` is not in\n{out}");
+    }
+    assert_eq!(up.json(&["why", "2"])[0]["kind"], "event");
+    let (code, _, err) = up.run(&["why", "no-such-thing"]);
+    assert_eq!(code, 1, "{err}");
+    assert_eq!(up.json(&["rules"])[0]["fired"], 1);
+}
+
+#[test]
+fn github_is_believed_with_its_signature_only() {
+    let up = Up::start(RULES);
+    let push = |secret: &str| up.run(&["emit", "--fixture", "github/push", "--sign-github", secret]);
+    let (code, _, err) = push("another");
+    assert_eq!(code, 1);
+    assert!(err.contains("the signature does not fit the body") && err.contains("hint: "), "{err}");
+    let (code, out, err) = push("it is a secret");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("\"position\":2"), "{out}");
+    assert_eq!(seen(&up, "com.example.heard")["event"]["data"]["what"], "com.github.push");
+}
+
+#[test]
+fn lines_are_sent_in_batches() {
+    let up = Up::start(RULES);
+    let lines: String =
+        (0..250).map(|n| format!("{{\"type\": \"com.example.many\", \"data\": {{\"n\": {n}}}}}\n")).collect();
+    fs::write(up.folder.path().join("many.jsonl"), lines).unwrap();
+    let told = up.json(&["emit", "--lines", "many.jsonl"]);
+    assert_eq!(told.len(), 250);
+    let listed = up.json(&["events", "--type", "com.example.many", "-n", "3"]);
+    assert_eq!(
+        listed.iter().map(|one| one["event"]["data"]["n"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [247, 248, 249]
+    );
+    fs::write(up.folder.path().join("wrong.jsonl"), "{\"type\": \"a\"}\n{oh}\n").unwrap();
+    let (code, _, err) = up.run(&["emit", "--lines", "wrong.jsonl"]);
+    assert!(code == 2 && err.contains("wrong.jsonl:2 is not JSON"), "{err}");
+}
+
+#[test]
+fn the_log_is_read_beside_the_engine_and_without_it() {
+    let up = Up::start(RULES);
+    up.json(&["emit", "--type", "com.example.other"]);
+    assert_eq!(up.json(&["log", "cat"]).len(), 3);
+    assert_eq!(up.json(&["log", "verify"])[0]["whole"], true);
+    let (code, folder) = up.stop();
+    assert_eq!(code, Some(0));
+    let run = |arguments: &[&str]| told(ensue(arguments).current_dir(folder.path()).output().unwrap());
+    let (code, out, err) = run(&["log", "cat"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.lines().last().unwrap().contains("dev.ensue.node.stopped"), "{out}");
+    let (code, out, err) = run(&["audit", "--verify"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["whole"], true);
+}
+
+#[test]
+fn what_people_ask_for_is_recorded() {
+    let up = Up::start(RULES);
+    assert_eq!(up.json(&["freeze", "--reason", "lunch"])[0]["done"], true);
+    assert_eq!(up.json(&["freeze", "--list"])[0]["freezes"].as_array().unwrap().len(), 1);
+    assert_eq!(up.json(&["thaw", "--reason", "back"])[0]["done"], true);
+    assert_eq!(up.json(&["rules", "hear", "--mode", "shadow", "--reason", "first we look"])[0]["done"], true);
+    assert_eq!(up.json(&["rules"])[0]["mode"], "shadow");
+    let (_, out, _) = up.run(&["audit", "--output", "table"]);
+    for part in ["lunch", "back", "first we look", "local"] {
+        assert!(out.contains(part), "`{part}` is not in\n{out}");
+    }
+    let (code, _, err) = up.run(&["freeze"]);
+    assert!(code == 2 && err.contains("--reason"), "{err}");
+}
+
+#[test]
+fn tokens_allow_what_they_say() {
+    let up = Up::start(RULES);
+    let token = up.json(&["token", "create", "ci", "--scope", "ingest", "--expires", "90d"]);
+    let token = token[0]["token"].as_str().unwrap().to_owned();
+    let (code, _, err) = up.run(&["events", "--token", &token]);
+    assert!(code == 1 && err.contains("does not allow `read`"), "{err}");
+    assert_eq!(up.json(&["emit", "--type", "com.example.ci", "--token", &token]).len(), 1);
+    let (code, _, err) = up.run(&["token", "create", "x", "--scope", "all"]);
+    assert!(code == 2 && err.contains("`all` is no scope"), "{err}");
+    assert_eq!(up.json(&["token", "list"]).len(), 2);
+    up.json(&["token", "revoke", "ci"]);
+    assert_eq!(up.json(&["token", "list"]).len(), 1);
+}
+
+#[test]
+fn a_second_engine_on_the_same_data_is_refused() {
+    let up = Up::start(RULES);
+    let (code, _, err) = up.run(&["up", "automations", "--listen", "127.0.0.1:0"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("is in use by process"), "{err}");
+    assert_eq!(fs::read_to_string(up.data().join("address")).unwrap().trim(), up.address);
+}
+
+#[test]
+fn a_wrong_manifest_is_told_and_nothing_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("rules.yaml"), RULES.replace("steps:", "stepps:")).unwrap();
+    let run = || told(ensue(&["up", ".", "--listen", "127.0.0.1:0"]).current_dir(folder.path()).output().unwrap());
+    let (code, _, err) = run();
+    assert_eq!(code, 1);
+    for part in [
+        "rules.yaml:12:3",
+        "did you mean `steps`?",
+        "in 1 file",
+        "error: the configuration has errors; nothing was started",
+    ] {
+        assert!(err.contains(part), "`{part}` is not in\n{err}");
+    }
+    fs::write(folder.path().join("rules.yaml"), "url: ${{ env.SURELY_NOT_SET }}\n").unwrap();
+    let (code, _, err) = run();
+    assert!(code == 1 && err.contains("rules.yaml:1:6: the environment variable SURELY_NOT_SET is not set"), "{err}");
+}
