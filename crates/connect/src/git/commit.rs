@@ -98,10 +98,11 @@ impl Work<'_> {
         }
     }
 
-    /// The commit that an earlier try of this effect has made.
+    /// The commit that an earlier try of this effect has made. The whole mark is looked for: an engine with another log
+    /// counts its effects from the same positions, and its commits on the same branch are not ours.
     async fn earlier(&self, head: &str) -> Result<Option<String>, Failed> {
-        let wanted = format!("--grep=^{TRAILER}: {} ", self.call.effect);
-        let found = self.repository.line(&["log", "--format=%H", "-n1", &wanted, head]).await?;
+        let wanted = format!("--grep={TRAILER}: {}", self.call.mark());
+        let found = self.repository.line(&["log", "--fixed-strings", "--format=%H", "-n1", &wanted, head]).await?;
         Ok(Some(found).filter(|found| !found.is_empty()))
     }
 

@@ -109,6 +109,18 @@ async fn the_same_effect_is_one_commit_whatever_happened_since() {
     assert!(remote.show("main:apps/shop/values.yaml").contains("1.4.3"));
 }
 
+/// Two engines with the same rule count from the same positions; once the second one's commit was taken for done.
+#[tokio::test]
+async fn the_same_effect_of_another_log_is_another_commit() {
+    let (remote, Fixture { world, dir: _dir }) = (Remote::new(), world(&[]));
+    for (version, cause) in [("1.4.2", "default/deploy aa"), ("1.4.3", "default/deploy bb")] {
+        let mut call = commit(&remote, tag(version));
+        call.cause = cause.to_owned();
+        assert_eq!(ok(world.perform(call).await)["changed"], true);
+    }
+    assert!(remote.show("main:apps/shop/values.yaml").contains("1.4.3"));
+}
+
 #[tokio::test]
 async fn nothing_to_do_is_a_success() {
     let (remote, Fixture { world, dir: _dir }) = (Remote::new(), world(&[]));
