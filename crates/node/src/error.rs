@@ -41,6 +41,11 @@ pub enum Error {
     /// The fold cannot go on.
     #[error("the log cannot be folded: {0}")]
     Fold(String),
+    /// Everybody could send events.
+    #[error(
+        "events without a token are only taken on a loopback address, not on {0}; leave open ingest out, or listen on 127.0.0.1"
+    )]
+    OpenIngest(SocketAddr),
     /// The address is taken or not ours.
     #[error("cannot listen on {address}: {source}; choose another one with --listen")]
     Listen {

@@ -12,7 +12,7 @@ use ensue_connect::{Secrets, World};
 use ensue_engine::{Compiled, Decision, Verdict};
 use ensue_event::ours::{Command, ConfigFile, NodeStopped, Operator};
 use ensue_event::{Position, Record};
-use ensue_log::{Blobs, Entry, FileLog, Reader};
+use ensue_log::{Blobs, Entry, Reader};
 use ensue_pump::{Outgoing, Pump, pump};
 use ensue_state::{Lock, Sqlite};
 use tokio::sync::{mpsc, watch};
@@ -198,7 +198,7 @@ pub struct Running {
     core: Arc<Core>,
     ending: Arc<AtomicU8>,
     stopping: Arc<AtomicBool>,
-    writer: JoinHandle<FileLog<Drive>>,
+    writer: JoinHandle<()>,
     folder: JoinHandle<()>,
     server: Task<()>,
     tasks: Vec<Task<()>>,
@@ -209,6 +209,9 @@ impl Node {
     /// Starts a node: recovers, goes live, and listens. It is ready when this returns.
     pub async fn start(options: Options) -> Result<Running, Error> {
         let began = Instant::now();
+        if options.open_ingest && !options.listen.ip().is_loopback() {
+            return Err(Error::OpenIngest(options.listen));
+        }
         let listener = tokio::net::TcpListener::bind(options.listen)
             .await
             .map_err(|source| Error::Listen { address: options.listen, source })?;
@@ -277,16 +280,21 @@ impl Node {
             clock,
             metrics: Arc::clone(&metrics),
             jobs,
-            fatal,
+            fatal: Arc::clone(&fatal),
             stopping: Arc::clone(&stopping),
             ending: Arc::clone(&ending),
             before: core.options.before_fold.clone(),
         };
+        let died = Arc::clone(&fatal);
         let spawn = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let no_thread = Error::io("start a thread for", core.options.data.clone());
-        let writer = spawn("ensue-writer").spawn(move || writer.run()).map_err(no_thread)?;
+        let writer = spawn("ensue-writer")
+            .spawn(move || ends_loudly("the log", &died, move || writer.run()))
+            .map_err(no_thread)?;
         let no_thread = Error::io("start a thread for", core.options.data.clone());
-        let folder = spawn("ensue-fold").spawn(move || folder.run()).map_err(no_thread)?;
+        let folder = spawn("ensue-fold")
+            .spawn(move || ends_loudly("the fold", &fatal, move || folder.run()))
+            .map_err(no_thread)?;
         let tasks = vec![
             tokio::spawn(dispatch::run(performed, world, queue, metrics)),
             tokio::spawn(reload::watch(Arc::clone(&core))),
@@ -296,6 +304,13 @@ impl Node {
         let server = tokio::spawn(http::serve(listener, Arc::clone(&core)));
         tracing::info!(%addr, took = ?began.elapsed(), "ready");
         Ok(Running { addr, admin_token, core, ending, stopping, writer, folder, server, tasks, _lock: lock })
+    }
+}
+
+/// Runs a thread without which there is no node: a fault of our own in it must not look like a quiet day.
+fn ends_loudly(name: &str, fatal: &crate::options::Fatal, run: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
+        fatal(&format!("the thread of {name} stopped at a fault of its own; please report it, and start again"));
     }
 }
 

@@ -17,6 +17,7 @@ use crate::drive::Drive;
 use crate::error::Error;
 use crate::folder::one;
 use crate::options::{Configured, FoldHook, Options};
+use crate::reload;
 
 /// The name of the state's file in the data folder.
 const STATE: &str = "state.db";
@@ -189,6 +190,11 @@ impl Recovery {
         let id = Key::of("started", &[boot.as_bytes(), &self.log.end().bytes()]);
         let mut out = vec![pump::node_started(started, id.to_string())];
         out.extend(self.configuration(wanted, options));
+        // Held before anything may leave, not two seconds later.
+        if let Some(reason) = reload::frozen(&options.data).filter(|_| !reload::held(self.pump.engine().state())) {
+            let id = Key::of("frozen", &[&self.log.end().bytes()]);
+            out.push(pump::operator(id.to_string(), reload::by_file(reason)));
+        }
         self.append(out)?;
         self.fold_all()?;
         let uncertain = self.pump.uncertain(self.clock.now(), options.limits.retry_horizon);

@@ -1,9 +1,10 @@
 //! What stands in files and may change while the node runs: the configuration, and the file `FREEZE`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ensue_event::Position;
-use ensue_event::ours::{Command, ConfigFile};
+use ensue_event::ours::{Command, ConfigFile, Operator};
 
 use crate::config::read_folder;
 use crate::node::{Core, NotApplied};
@@ -14,10 +15,39 @@ const FREEZE: &str = "FREEZE";
 /// Who such a freeze is by.
 const ACTOR: &str = "file";
 
-/// Applies a new version of the configuration's folder; a wrong one is refused whole, and the old one goes on.
+/// Why everything is to be frozen, if the file is there.
+pub(crate) fn frozen(data: &Path) -> Option<String> {
+    let path = data.join(FREEZE);
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            let text = text.trim();
+            Some(if text.is_empty() { "the file FREEZE is there".to_owned() } else { text.to_owned() })
+        }
+        // One that is there and cannot be read freezes too: better held than done.
+        Err(why) if path.exists() => Some(format!("the file FREEZE is there and cannot be read: {why}")),
+        Err(_) => None,
+    }
+}
+
+/// Whether the freeze by file is in force.
+pub(crate) fn held(state: &ensue_engine::State) -> bool {
+    let mut all = state.freezes.iter().map(|(_, freeze)| freeze);
+    all.any(|freeze| freeze.actor == ACTOR && freeze.connection.is_none() && freeze.rule.is_none())
+}
+
+/// The command that the file stands for.
+pub(crate) fn by_file(reason: String) -> Operator {
+    Operator { command: Command::Freeze { connection: None, rule: None }, actor: ACTOR.to_owned(), reason }
+}
+
+/// Applies a new version of the configuration's folder, once it stays as it is; a wrong one is refused whole, and the old one goes on.
 pub(crate) async fn watch(core: Arc<Core>) {
     let Configured::Folder(folder) = core.options.config.clone() else { return };
-    let mut seen: Option<Vec<ConfigFile>> = read_folder(&folder).ok();
+    // The version that is dealt with, and the one that was seen last: a version counts when two looks in a row have seen
+    // it, since files are not written at once.
+    // The first look counts too: something may have changed since the start read it.
+    let (mut seen, mut last): (Option<Vec<ConfigFile>>, Option<Vec<ConfigFile>>) = (None, None);
     let mut stop = core.stop.subscribe();
     loop {
         tokio::select! {
@@ -33,7 +63,9 @@ pub(crate) async fn watch(core: Arc<Core>) {
                 continue;
             }
         };
-        if seen.as_ref() == Some(&files) {
+        let stable = last.as_ref() == Some(&files);
+        if seen.as_ref() == Some(&files) || !stable {
+            last = Some(files);
             continue;
         }
         match core.apply(files.clone()).await {
@@ -61,27 +93,19 @@ pub(crate) async fn now(core: &Arc<Core>) -> Result<Option<Position>, String> {
 
 /// Freezes everything while the file `FREEZE` is there: the one command that needs nothing that works but a disk.
 pub(crate) async fn freeze(core: Arc<Core>) {
-    let path = core.options.data.join(FREEZE);
+    let data = core.options.data.clone();
     let mut stop = core.stop.subscribe();
     loop {
-        let reason = tokio::fs::read_to_string(&path).await.ok();
-        let by_file = core.read(|pump| {
-            let state = pump.engine().state();
-            let mut all = state.freezes.iter().map(|(_, freeze)| freeze);
-            all.any(|freeze| freeze.actor == ACTOR && freeze.connection.is_none() && freeze.rule.is_none())
-        });
-        let by_file = by_file.await.unwrap_or(false);
-        let (connection, rule) = (None, None);
+        let path = data.clone();
+        let Ok(reason) = tokio::task::spawn_blocking(move || frozen(&path)).await else { return };
+        let by_file = core.read(|pump| held(pump.engine().state())).await.unwrap_or(false);
         let done = match reason {
-            Some(text) if !by_file => {
-                let reason = match text.trim() {
-                    "" => "the file FREEZE is there",
-                    text => text,
-                };
-                core.command(Command::Freeze { connection, rule }, ACTOR, reason).await.map(|_| ())
+            Some(reason) if !by_file => {
+                let Operator { command, actor, reason } = self::by_file(reason);
+                core.command(command, &actor, &reason).await.map(|_| ())
             }
             None if by_file => {
-                let thaw = Command::Thaw { connection, rule, discard: false };
+                let thaw = Command::Thaw { connection: None, rule: None, discard: false };
                 core.command(thaw, ACTOR, "the file FREEZE is gone").await.map(|_| ())
             }
             _ => Ok(()),

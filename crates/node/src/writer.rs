@@ -55,8 +55,8 @@ struct Batch {
 }
 
 impl Writer {
-    /// Writes until the queue ends. Gives the log back.
-    pub(crate) fn run(mut self) -> FileLog<Drive> {
+    /// Writes until the queue ends.
+    pub(crate) fn run(mut self) {
         while let Some((jobs, urgent)) = self.queue.take() {
             if jobs.is_empty() {
                 self.tidy();
@@ -71,10 +71,9 @@ impl Writer {
                 while let Some((jobs, _)) = self.queue.take() {
                     refuse(jobs, &Refused::Closed(why.clone()));
                 }
-                break;
+                return;
             }
         }
-        self.log
     }
 
     /// Nothing to do: the reserve is filled up again, indexes are written that found no space.

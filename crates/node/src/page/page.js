@@ -46,9 +46,12 @@ function rows(table, list, fill) {
 const time = (text) => (text ? new Date(text).toLocaleString() : "");
 
 function draw(tree, depth = 0) {
-  const text = typeof tree === "string" ? tree : tree.text ?? tree.label ?? tree.title ?? JSON.stringify(tree);
-  const children = tree.children ?? [];
-  return ["  ".repeat(depth) + text, ...children.map((child) => draw(child, depth + 1))].join("\n");
+  const mark = tree.asked ? "  ◄ asked" : "";
+  const at = tree.at ? `  ${new Date(tree.at).toLocaleTimeString()}` : "";
+  const place = tree.position === undefined ? "" : `  #${tree.position}`;
+  const reasons = (tree.because ?? []).map((reason) => `${"  ".repeat(depth + 2)}because ${reason}`);
+  const lines = [`${"  ".repeat(depth)}${tree.text}${place}${at}${mark}`, ...reasons];
+  return [...lines, ...(tree.then ?? []).map((child) => draw(child, depth + 1))].join("\n");
 }
 
 async function why(id) {

@@ -32,6 +32,8 @@ async fn from_event_to_action_to_answer() {
     let (status, why) = place.get("/api/v1/why/big").await;
     assert_eq!(status, 200, "{why}");
     assert!(why.to_string().contains("default/forward"), "{why}");
+    // What the page draws.
+    assert!(why["text"].is_string() && why["then"].is_array(), "{why}");
     assert!(done[0].event.extension_text("correlationid").is_some());
     let (_, status) = place.get("/api/v1/status").await;
     assert_eq!((&status["counts"]["events"], &status["outbox"], &status["lag"]), (&json!(3), &json!(0), &json!(0)));

@@ -91,3 +91,22 @@ async fn a_rule_is_paused_and_goes_on() {
     place.send(order("b", 100)).await;
     assert_eq!(sink.wait(1).await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_there_at_the_start_holds_everything_from_the_first_moment() {
+    let sink = Sink::new().await;
+    sink.hold(true);
+    let place = Place::new(file(sink.config(true))).await;
+    place.send(order("a", 100)).await;
+    sink.wait(1).await;
+    // The action is in flight: after the crash it would be done again with its key.
+    let folder = place.crash().await;
+    std::fs::write(folder.path().join("data/FREEZE"), "").unwrap();
+    sink.hold(false);
+    let place = Place::at(folder, |_| ()).await;
+    until_held(&place).await;
+    assert_eq!(sink.sent().len(), 1);
+    std::fs::remove_file(place.data().join("FREEZE")).unwrap();
+    sink.wait(2).await;
+    place.wait_for("dev.ensue.run.finished", 1).await;
+}

@@ -142,3 +142,12 @@ async fn a_wrong_configuration_starts_nothing() {
     assert_eq!(place.of_type("dev.ensue.node.started").len(), 1);
     until("the fold", || (place.node.reached().folded == place.node.reached().end).then_some(())).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn open_ingest_is_for_loopback_only() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut open = options(folder.path());
+    open.listen = "0.0.0.0:0".parse().unwrap();
+    let error = ensue_node::Node::start(open).await.unwrap_err();
+    assert!(matches!(error, ensue_node::Error::OpenIngest(_)), "{error}");
+}
