@@ -41,7 +41,6 @@ impl Engine {
             finished: None,
             at: ensue_run::run::Place::default(),
             steps: std::collections::BTreeMap::new(),
-            caught: None,
             failed: None,
             failed_at: None,
             cancelled: None,

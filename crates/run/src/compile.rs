@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ensue_event::Digest;
-use ensue_expr::Value;
 use ensue_lang::{Name, Rule, Step, StepKind, Workflow};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::graph::{Arm, Emit, Enter, Graph, Node, NodeId, NodeKind, Region, RegionId, Task};
+use crate::graph::{Arm, ArmKind, Emit, Enter, Graph, Node, NodeId, NodeKind, Region, RegionId, Task};
 
 /// What a run goes by, whole: the rule and every workflow that it can reach, in canonical form. Its digest is pinned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -160,7 +159,7 @@ impl Builder<'_> {
             let rethrow = self.plain(prefix, NodeKind::Rethrow, sticky, next);
             let to = self.list(prefix, on_failure, rethrow, sticky)?;
             let mut caught = self.inner(region);
-            caught.arms.push(Arm { errors: Vec::new(), to, fatal: true });
+            caught.arms.push(Arm { errors: Vec::new(), to, kind: ArmKind::OnFailure });
             inside = self.region(caught);
         }
         self.list(prefix, steps, next, inside)
@@ -207,12 +206,15 @@ impl Builder<'_> {
         if step.continue_on_error || !step.catch.is_empty() {
             let mut caught = self.inner(region);
             for arm in &step.catch {
-                let done = self.plain(&path, NodeKind::Caught, region, leave);
-                let to = self.list(prefix, &arm.steps, done, region)?;
-                caught.arms.push(Arm { errors: arm.errors.clone(), to, fatal: false });
+                let mut within = self.inner(region);
+                within.held += 1;
+                let within = self.region(within);
+                let done = self.plain(&path, NodeKind::Caught, within, leave);
+                let to = self.list(prefix, &arm.steps, done, within)?;
+                caught.arms.push(Arm { errors: arm.errors.clone(), to, kind: ArmKind::Catch });
             }
             if step.continue_on_error {
-                caught.arms.push(Arm { errors: Vec::new(), to: leave, fatal: false });
+                caught.arms.push(Arm { errors: Vec::new(), to: leave, kind: ArmKind::CarryOn });
             }
             inside = self.region(caught);
         }
@@ -300,12 +302,8 @@ impl Builder<'_> {
         let prefix = format!("{path}/");
         let body = self.body(&prefix, &workflow.steps, &workflow.on_failure, &workflow.finally, leave, within)?;
         self.calls -= 1;
-        let defaults = workflow
-            .inputs
-            .iter()
-            .map(|(name, input)| (name.clone(), input.default.as_ref().map(|value| Value::from(value.clone()))))
-            .collect();
-        let enter = Enter { workflow: full.to_string(), with: with.clone(), defaults, after: next };
+        let enter =
+            Enter { workflow: full.to_string(), with: with.clone(), inputs: workflow.inputs.clone(), after: next };
         let kind = NodeKind::Enter(Arc::new(enter));
         let enter =
             self.push(Node { path: path.to_owned(), next: body, region, cond: None, outputs: IndexMap::new(), kind });

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use ensue_event::ours::Failure;
 use ensue_expr::{Program, Template, TemplateValue};
-use ensue_lang::Retry;
+use ensue_lang::{Input, Retry};
 use indexmap::IndexMap;
 
 /// The number of a node in its graph.
@@ -123,8 +123,8 @@ pub struct Enter {
     pub workflow: String,
     /// What the caller gives.
     pub with: TemplateValue,
-    /// What each input is without it.
-    pub defaults: IndexMap<String, Option<ensue_expr::Value>>,
+    /// What each input must be, and what it is where the caller gives none.
+    pub inputs: IndexMap<String, Input>,
     /// What follows the whole call.
     pub after: NodeId,
 }
@@ -153,8 +153,19 @@ pub struct Arm {
     pub errors: Vec<String>,
     /// Where to go on.
     pub to: NodeId,
-    /// This is an `onFailure`: the failure is held, and goes on after its steps.
-    pub fatal: bool,
+    /// What becomes of the failure.
+    pub kind: ArmKind,
+}
+
+/// What becomes of a failure that an arm takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArmKind {
+    /// It is `error` for the steps of a `catch`, and over after them.
+    Catch,
+    /// It is held, and goes on after the steps of an `onFailure`.
+    OnFailure,
+    /// It stays with its step: `continueOnError`.
+    CarryOn,
 }
 
 impl Graph {

@@ -11,7 +11,7 @@ use ensue_lang::catalog::{self, Idempotency, Uncertain};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::graph::{Emit, Enter, Graph, Node, NodeId, NodeKind, RegionId, Task};
+use crate::graph::{ArmKind, Emit, Enter, Graph, Node, NodeId, NodeKind, RegionId, Task};
 use crate::retry;
 use crate::run::{Failed, Frame, Held, Run, Status, StepState, StepStatus};
 use crate::scope::Names;
@@ -285,9 +285,10 @@ impl<'a> Machine<'a> {
             }
             NodeKind::Resume | NodeKind::Rethrow => Ok(match self.run.at.held.pop() {
                 Some(Held::Failure(failed)) => Flow::Raise(failed),
-                Some(Held::Next) | None => Flow::Go(node.next),
+                Some(Held::Next | Held::Caught(_)) | None => Flow::Go(node.next),
             }),
             NodeKind::Caught => {
+                self.run.at.held.pop();
                 self.mark(node, StepStatus::Succeeded);
                 Ok(Flow::Go(node.next))
             }
@@ -371,12 +372,19 @@ impl<'a> Machine<'a> {
         self.begin(node);
         let given = self.render(&enter.with)?;
         let mut inputs = serde_json::Map::new();
-        for (name, default) in &enter.defaults {
-            let value = given.get(name).cloned().or_else(|| default.clone()).ok_or_else(|| {
-                let why = format!("the workflow {} needs the input `{name}`; give it under `with`", enter.workflow);
+        for (name, input) in &enter.inputs {
+            let given = given.get(name).map(Value::to_json).or_else(|| input.default.clone());
+            let (workflow, wanted) = (&enter.workflow, input.ty.as_str());
+            let value = given.ok_or_else(|| {
+                let why = format!("the workflow {workflow} needs the input `{name}`; give it under `with`");
                 Failure::new("Expression", why)
             })?;
-            inputs.insert(name.clone(), value.to_json());
+            if !input.ty.accepts(&value) {
+                let why =
+                    format!("the input `{name}` of the workflow {workflow} must be of type {wanted}; {value} is not");
+                return Err(Failure::new("Expression", why));
+            }
+            inputs.insert(name.clone(), value);
         }
         self.run.at.frames.push(Frame { path: node.path.clone(), inputs: inputs.into() });
         Ok(Flow::Go(node.next))
@@ -390,7 +398,8 @@ impl<'a> Machine<'a> {
 
     /// A step is done: its outputs are what the definition says, computed from the raw ones.
     fn done(&mut self, node: &Node, raw: serde_json::Value) -> Result<Flow, Failure> {
-        self.state(node).outputs = raw;
+        let state = self.state(node);
+        (state.outputs, state.error) = (raw, None);
         if !node.outputs.is_empty() {
             let shown = self.render_all(&node.outputs)?;
             self.state(node).outputs = shown;
@@ -428,9 +437,10 @@ impl<'a> Machine<'a> {
             if let Some(arm) = arm {
                 self.leave_calls(region.frames, &failed);
                 self.run.at.held.truncate(region.held);
-                self.run.caught = Some(failed.clone());
-                if arm.fatal {
-                    self.run.at.held.push(Held::Failure(failed));
+                match arm.kind {
+                    ArmKind::Catch => self.run.at.held.push(Held::Caught(failed)),
+                    ArmKind::OnFailure => self.run.at.held.push(Held::Failure(failed)),
+                    ArmKind::CarryOn => {}
                 }
                 self.run.at.node = arm.to;
                 return true;
@@ -443,6 +453,7 @@ impl<'a> Machine<'a> {
                 return true;
             }
             if region.sticky
+                && failed.error.name != CANCELLED
                 && let Some(Held::Failure(first)) = region.held.checked_sub(1).and_then(|at| self.run.at.held.get(at))
             {
                 failed = first.clone();

@@ -47,16 +47,13 @@ pub struct Run {
     /// The steps that it has come to, by path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub steps: BTreeMap<String, StepState>,
-    /// The failure that was caught last: `error` in expressions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caught: Option<Failed>,
     /// The failure that the run will end with, whatever its `onFailure` and `finally` steps do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Failed>,
     /// Where it was when it failed: a resumed run goes on there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Place>,
-    /// The values that the rule's run ends with.
+    /// Why a person ended it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<String>,
 }
@@ -70,7 +67,7 @@ pub struct Place {
     /// The workflows that it is within, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<Frame>,
-    /// What goes on after the finally steps that run now.
+    /// What the steps that run now were called for, innermost last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Held>,
 }
@@ -84,7 +81,7 @@ pub struct Frame {
     pub inputs: Value,
 }
 
-/// What was going on when finally steps began.
+/// What was going on when the steps of a `finally`, `onFailure` or `catch` began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Held {
@@ -92,6 +89,8 @@ pub enum Held {
     Next,
     /// This failure, on its way out.
     Failure(Failed),
+    /// This failure, which was caught.
+    Caught(Failed),
 }
 
 /// A failure and the step that it happened in.

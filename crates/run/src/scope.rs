@@ -93,17 +93,14 @@ fn standing(run: &Run) -> &'static str {
         _ if run.status.over() => run.status.as_str(),
         _ if run.cancelled.is_some() => "cancelled",
         held if held.iter().any(fails) => "failed",
-        [] => "running",
-        _ => "succeeded",
+        held if held.contains(&Held::Next) => "succeeded",
+        _ => "running",
     }
 }
 
 fn error(run: &Run) -> Option<Value> {
-    let held = run.at.held.iter().rev().find_map(|held| match held {
-        Held::Failure(failed) => Some(failed),
-        Held::Next => None,
-    });
-    let failed = held.or(run.caught.as_ref())?;
+    // In a finally that began in good order there is none, whatever was caught before.
+    let (Held::Failure(failed) | Held::Caught(failed)) = run.at.held.last()? else { return None };
     let error = &failed.error;
     Some(json!({"name": error.name, "message": error.message, "step": failed.step, "details": error.details}).into())
 }

@@ -126,7 +126,7 @@ impl Engine {
         run.status = Status::Running;
         run.steps.clear();
         run.at = ensue_run::run::Place::default();
-        (run.caught, run.failed, run.failed_at, run.cancelled) = (None, None, None, None);
+        (run.failed, run.failed_at, run.cancelled) = (None, None, None);
         self.drive(run, Input::Start)?;
         Ok(None)
     }

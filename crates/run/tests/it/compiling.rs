@@ -14,11 +14,11 @@ spec: { steps: [ { id: in, workflow: inner } ] }
 ---
 kind: Workflow
 metadata: { name: inner }
-spec: { steps: [ { id: x, set: { y: 1 } } ] }
+spec: { steps: [ { id: x, set: { k: 1 } } ] }
 ---
 kind: Workflow
 metadata: { name: other }
-spec: { steps: [ { id: x, set: { y: 1 } } ] }
+spec: { steps: [ { id: x, set: { k: 1 } } ] }
 "#;
     let spec = r#"
 steps:

@@ -11,15 +11,24 @@ steps:
   - { id: a, if: event.data.n == 8, set: { x: 1 } }
   - { id: b, if: event.data.n == 7, set: { ran: "${{ steps.a.status }}", has: "${{ has(steps.a.outputs) }}" } }
 "#;
-    assert_snapshot!(play(spec, ""), @"");
+    assert_snapshot!(play(spec, ""), @r#"
+    > start
+      over
+    = succeeded
+      a skipped
+      b succeeded {"has":false,"ran":"skipped"}
+    "#);
 }
 
 #[test]
 fn a_condition_that_cannot_be_computed_fails_the_step() {
     for (cond, why) in [
-        ("event.data.missing == 1", "Expression: `event.data.missing == 1`: `event.data.missing` is absent"),
+        ("event.data.missing == 1", "Expression: `event.data.missing == 1`: no such field `missing` in event.data"),
         ("event.data.n", "Expression: `if: event.data.n` gives a int; a condition must give true or false"),
-        ("steps.a.outputs.x == 1", "Expression: `steps.a.outputs.x == 1`: `steps.a.outputs` is absent"),
+        (
+            "steps.a.outputs.x == 1",
+            "Expression: `steps.a.outputs.x == 1`: no such field `x` in steps.a.outputs (missing at `outputs`)",
+        ),
     ] {
         let spec = format!(
             "steps:\n  - {{ id: a, if: event.data.n == 8, set: {{ x: 1 }} }}\n  - {{ id: b, if: {cond}, set: {{ x: 1 }} }}"
@@ -41,7 +50,13 @@ steps:
     finally: [ { id: after, set: { x: 1 } } ]
   - { id: b, set: { x: 2 } }
 "#;
-    assert_snapshot!(play(spec, ""), @"");
+    assert_snapshot!(play(spec, ""), @r#"
+    > start
+      over
+    = succeeded
+      a skipped
+      b succeeded {"x":2}
+    "#);
 }
 
 #[test]
@@ -54,7 +69,14 @@ steps:
     catch: [ { errors: [Expression], steps: [ { id: caught, set: { why: "${{ error.name }}" } } ] } ]
     finally: [ { id: after, set: { x: 1 } } ]
 "#;
-    assert_snapshot!(play(spec, ""), @"");
+    assert_snapshot!(play(spec, ""), @r#"
+    > start
+      over
+    = succeeded
+      a succeeded Expression: `event.data.missing == 8`: no such field `missing` in event.data
+      after succeeded {"x":1}
+      caught succeeded {"why":"Expression"}
+    "#);
 }
 
 #[test]
@@ -72,6 +94,22 @@ finally:
 "#
         )
     };
-    assert_snapshot!(play(&spec(false), ""), @"");
-    assert_snapshot!(play(&spec(true), ""), @"");
+    assert_snapshot!(play(&spec(false), ""), @r#"
+    > start
+      over
+    = succeeded
+      a succeeded {"x":1}
+      anyway succeeded {"x":1}
+      badly skipped
+      well succeeded {"x":1}
+    "#);
+    assert_snapshot!(play(&spec(true), ""), @r#"
+    > start
+      over
+    = failed at a: StepFailed: boo
+      a failed StepFailed: boo
+      anyway succeeded {"x":1}
+      badly succeeded {"x":1}
+      well skipped
+    "#);
 }

@@ -23,7 +23,11 @@ fn a_key_is_a_hash_of_run_step_item_and_generation() {
     let play = play();
     let expected = Key::of("effect", &[&play.run.id.0, b"a", &[0, 0, 0, 0], &[0, 0, 0, 0]]);
     assert_eq!(play.effects["a.1"].key, expected);
-    assert_eq!(expected.to_string(), "fa6d", "a change here means a new version of the fold");
+    assert_eq!(
+        expected.to_string(),
+        "c713558b95202ff4427eeb73d54cd2ef",
+        "a change here means a new version of the fold"
+    );
 }
 
 #[test]

@@ -34,6 +34,11 @@ kind: Connection
 metadata: { name: shell }
 spec: { exec: { enabled: true } }
 ---
+apiVersion: ensue.dev/v1
+kind: Table
+metadata: { name: owners }
+spec: { key: name, rows: [ { name: shop, channel: shop-alerts } ] }
+---
 "#;
 
 /// A rule with these fields of `spec` beside `when`, and other documents.
@@ -94,7 +99,6 @@ impl Play {
             finished: None,
             at: Place::default(),
             steps: BTreeMap::new(),
-            caught: None,
             failed: None,
             failed_at: None,
             cancelled: None,
@@ -114,7 +118,7 @@ impl Play {
     /// waits for something that will come. A refused command changes nothing.
     pub fn input(&mut self, input: Input) -> Result<Vec<Command>, String> {
         let before = self.run.clone();
-        let tables = Value::from(json!({"owners": {"shop": {"channel": "#shop"}}}));
+        let tables = Value::from(json!({"owners": {"shop": {"channel": "shop-alerts"}}}));
         let connection = |name: &str| format!("default/{name}");
         let idempotency =
             |action: &str, with: &serde_json::Value, _: Option<&str>| catalog::idempotency(action, with, None);

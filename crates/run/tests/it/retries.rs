@@ -15,27 +15,78 @@ fn step(fields: &str) -> String {
 #[test]
 fn max_counts_the_retries_after_the_first_try() {
     let spec = step("retry: { max: 2, backoff: constant, initial: 5s, jitter: none }");
-    assert_snapshot!(play(&spec, "a passes Connect; wait; a passes Connect; wait; a passes Connect"), @"");
-    assert_snapshot!(play(&step("retry: { max: 0 }"), "a passes Connect"), @"");
+    assert_snapshot!(play(&spec, "a passes Connect; wait; a passes Connect; wait; a passes Connect"), @r#"
+    > start
+      do a.1 http/request {"path":"/a"}
+    > a passes Connect
+      wake a in 5s
+    > wait
+      do a.2 http/request {"path":"/a"}
+    > a passes Connect
+      wake a in 5s
+    > wait
+      do a.3 http/request {"path":"/a"}
+    > a passes Connect
+      over
+    = failed at a: Connect: it says Connect
+      a failed attempt 3 Connect: it says Connect
+    "#);
+    assert_snapshot!(play(&step("retry: { max: 0 }"), "a passes Connect"), @r#"
+    > start
+      do a.1 http/request {"path":"/a"}
+    > a passes Connect
+      over
+    = failed at a: Connect: it says Connect
+      a failed Connect: it says Connect
+    "#);
 }
 
 #[test]
 fn a_step_that_succeeds_after_a_retry_has_no_trace_of_failure_but_its_attempts() {
     let spec = step("retry: { max: 1, initial: 1s, jitter: none }");
-    assert_snapshot!(play(&spec, r#"a passes Timeout; wait; a ok {"status":200}"#), @"");
+    assert_snapshot!(play(&spec, r#"a passes Timeout; wait; a ok {"status":200}"#), @r#"
+    > start
+      do a.1 http/request {"path":"/a"}
+    > a passes Timeout
+      wake a in 1s
+    > wait
+      do a.2 http/request {"path":"/a"}
+    > a ok {"status":200}
+      over
+    = succeeded
+      a succeeded attempt 2 {"status":200}
+    "#);
 }
 
 #[test]
 fn what_another_try_will_not_mend_is_not_tried_again() {
     let spec = step("retry: { max: 5, initial: 1s, jitter: none }");
-    assert_snapshot!(play(&spec, "a fails Status"), @"");
+    assert_snapshot!(play(&spec, "a fails Status"), @r#"
+    > start
+      do a.1 http/request {"path":"/a"}
+    > a fails Status
+      over
+    = failed at a: Status: it says Status
+      a failed Status: it says Status
+    "#);
 }
 
 #[test]
 fn a_list_of_errors_decides_alone() {
     let spec = step("retry: { max: 5, initial: 1s, jitter: none, errors: [Timeout] }");
     // Named: tried again although the action says that it will not help. Not named: not tried, although it would.
-    assert_snapshot!(play(&spec, "a fails Timeout; wait; a passes Connect"), @"");
+    assert_snapshot!(play(&spec, "a fails Timeout; wait; a passes Connect"), @r#"
+    > start
+      do a.1 http/request {"path":"/a"}
+    > a fails Timeout
+      wake a in 1s
+    > wait
+      do a.2 http/request {"path":"/a"}
+    > a passes Connect
+      over
+    = failed at a: Connect: it says Connect
+      a failed attempt 2 Connect: it says Connect
+    "#);
 }
 
 #[test]
@@ -47,13 +98,35 @@ fn an_action_that_declares_it_is_retried_without_a_policy() {
     assert!(told.contains("= failed at a: Connect"), "{told}");
     // A program is not: nobody knows what half of it did.
     let exec = "steps:\n  - { id: a, uses: exec/run, connection: shell, with: { argv: [x] } }";
-    assert_snapshot!(play(exec, "a passes Timeout"), @"");
+    assert_snapshot!(play(exec, "a passes Timeout"), @r#"
+    > start
+      do a.1 exec/run {"argv":["x"]}
+    > a passes Timeout
+      over
+    = failed at a: Timeout: it says Timeout
+      a failed Timeout: it says Timeout
+    "#);
 }
 
 #[test]
 fn a_retry_after_is_honoured_where_it_is_longer() {
     let spec = step("retry: { max: 5, backoff: constant, initial: 10s, jitter: none }");
-    assert_snapshot!(play(&spec, "a passes Status 60000; wait; a passes Status 2000; wait; a passes Status 999999999"), @"");
+    assert_snapshot!(play(&spec, "a passes Status 60000; wait; a passes Status 2000; wait; a passes Status 999999999"), @r#"
+    > start
+      do a.1 http/request {"path":"/a"}
+    > a passes Status 60000
+      wake a in 1m
+    > wait
+      do a.2 http/request {"path":"/a"}
+    > a passes Status 2000
+      wake a in 10s
+    > wait
+      do a.3 http/request {"path":"/a"}
+    > a passes Status 999999999
+      wake a in 1h
+    = running
+      a backoff attempt 3 Status: it says Status
+    "#);
 }
 
 #[test]
@@ -63,7 +136,19 @@ steps:
   - { id: s, set: { v: "${{ event.data.n }}" } }
   - { id: a, uses: http/request, connection: api, with: { path: "/${{ steps.s.outputs.v }}" }, retry: { max: 1, initial: 1s, jitter: none } }
 "#;
-    assert_snapshot!(play(spec, "a passes Connect; wait; a ok"), @"");
+    assert_snapshot!(play(spec, "a passes Connect; wait; a ok"), @r#"
+    > start
+      do a.1 http/request {"path":"/7"}
+    > a passes Connect
+      wake a in 1s
+    > wait
+      do a.2 http/request {"path":"/7"}
+    > a ok
+      over
+    = succeeded
+      a succeeded attempt 2 {}
+      s succeeded {"v":7}
+    "#);
 }
 
 fn policy(backoff: Backoff, initial: Span, cap: Span) -> Retry {

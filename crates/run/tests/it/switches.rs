@@ -19,8 +19,23 @@ steps:
 "#
         )
     };
-    assert_snapshot!(play(&spec(7), ""), @"");
-    assert_snapshot!(play(&spec(8), ""), @"");
+    assert_snapshot!(play(&spec(7), ""), @r#"
+    > start
+      over
+    = succeeded
+      after succeeded {"x":5}
+      one succeeded {"x":1}
+      two succeeded {"x":2}
+      which succeeded
+    "#);
+    assert_snapshot!(play(&spec(8), ""), @r#"
+    > start
+      over
+    = succeeded
+      after succeeded {"x":5}
+      big succeeded {"x":3}
+      which succeeded
+    "#);
 }
 
 #[test]
@@ -30,7 +45,13 @@ steps:
   - { id: which, switch: [ { if: event.data.n > 9, steps: [ { id: big, set: { x: 1 } } ] } ] }
   - { id: after, set: { x: 5 } }
 "#;
-    assert_snapshot!(play(spec, ""), @"");
+    assert_snapshot!(play(spec, ""), @r#"
+    > start
+      over
+    = succeeded
+      after succeeded {"x":5}
+      which succeeded
+    "#);
 }
 
 #[test]
@@ -47,8 +68,28 @@ steps:
           - { id: b, set: { x: 2 } }
   - { id: c, set: { x: 3 } }
 "#;
-    assert_snapshot!(play(spec, "a ok"), @"");
-    assert_snapshot!(play(spec, "a fails Denied"), @"");
+    assert_snapshot!(play(spec, "a ok"), @r#"
+    > start
+      do a.1 exec/run {"argv":["x"]}
+    > a ok
+      over
+    = succeeded
+      a succeeded {}
+      b succeeded {"x":2}
+      c succeeded {"x":3}
+      inner succeeded
+      outer succeeded
+    "#);
+    assert_snapshot!(play(spec, "a fails Denied"), @r#"
+    > start
+      do a.1 exec/run {"argv":["x"]}
+    > a fails Denied
+      over
+    = failed at a: Denied: it says Denied
+      a failed Denied: it says Denied
+      inner succeeded
+      outer succeeded
+    "#);
 }
 
 #[test]
@@ -57,7 +98,12 @@ fn a_condition_that_cannot_be_computed_fails_the_switch() {
 steps:
   - { id: which, switch: [ { if: event.data.missing, steps: [ { id: a, set: { x: 1 } } ] } ] }
 "#;
-    assert_snapshot!(play(spec, ""), @"");
+    assert_snapshot!(play(spec, ""), @r#"
+    > start
+      over
+    = failed at which: Expression: `event.data.missing`: no such field `missing` in event.data
+      which failed Expression: `event.data.missing`: no such field `missing` in event.data
+    "#);
 }
 
 #[test]
@@ -69,11 +115,26 @@ steps:
     catch: [ { steps: [ { id: mend, set: { step: "${{ error.step }}" } } ] } ]
   - { id: after, set: { x: 5 } }
 "#;
-    assert_snapshot!(play(spec, ""), @"");
+    assert_snapshot!(play(spec, ""), @r#"
+    > start
+      over
+    = succeeded
+      a failed StepFailed: boo
+      after succeeded {"x":5}
+      mend succeeded {"step":"a"}
+      which succeeded
+    "#);
     let carry_on = r#"
 steps:
   - { id: which, continueOnError: true, switch: [ { steps: [ { id: a, fail: boo } ] } ] }
   - { id: after, set: { x: 5 } }
 "#;
-    assert_snapshot!(play(carry_on, ""), @"");
+    assert_snapshot!(play(carry_on, ""), @r#"
+    > start
+      over
+    = succeeded
+      a failed StepFailed: boo
+      after succeeded {"x":5}
+      which succeeded
+    "#);
 }
