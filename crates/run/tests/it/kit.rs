@@ -42,7 +42,7 @@ spec: { key: name, rows: [ { name: shop, channel: shop-alerts } ] }
 "#;
 
 /// A rule with these fields of `spec` beside `when`, and other documents.
-pub fn documents(spec: &str, more: &str) -> String {
+pub(crate) fn documents(spec: &str, more: &str) -> String {
     let mut out = CONNECTIONS.to_owned();
     out.push_str("apiVersion: ensue.dev/v1\nkind: Rule\nmetadata: { name: r }\nspec:\n");
     out.push_str("  when: { event: { type: [go] } }\n");
@@ -55,33 +55,33 @@ pub fn documents(spec: &str, more: &str) -> String {
     out
 }
 
-pub fn load(text: &str) -> Loaded {
+pub(crate) fn load(text: &str) -> Loaded {
     let loaded = ensue_lang::load(&[SourceFile { path: "t.yaml".into(), text: text.into() }]);
     assert!(loaded.ok(), "{}", loaded.render(false));
     loaded
 }
 
-pub fn graph(text: &str) -> Graph {
+pub(crate) fn graph(text: &str) -> Graph {
     let loaded = load(text);
     let rule = loaded.config.rules.values().next().unwrap();
     compile(rule, &loaded.config.workflows).unwrap()
 }
 
 /// One run under way.
-pub struct Play {
+pub(crate) struct Play {
     graph: Graph,
-    pub run: Run,
+    pub(crate) run: Run,
     now: Time,
     /// Effects that were decided and have no answer: what the engine's outbox would hold.
     outbox: BTreeMap<Key, Effect>,
     timers: BTreeSet<(Time, Key)>,
     /// All effects that ever were, by `step.attempt`; of several generations, the last.
-    pub effects: BTreeMap<String, Effect>,
-    pub told: String,
+    pub(crate) effects: BTreeMap<String, Effect>,
+    pub(crate) told: String,
 }
 
 impl Play {
-    pub fn new(text: &str) -> Play {
+    pub(crate) fn new(text: &str) -> Play {
         let event = json!({"id": "e1", "source": "/test", "type": "go", "data": {"n": 7, "list": [1, 2]}});
         let run = Run {
             id: Key::of("run", &[b"1"]),
@@ -116,7 +116,7 @@ impl Play {
 
     /// Gives the run one input and checks what must hold after each: the run is over with nothing left behind, or it
     /// waits for something that will come. A refused command changes nothing.
-    pub fn input(&mut self, input: Input) -> Result<Vec<Command>, String> {
+    pub(crate) fn input(&mut self, input: Input) -> Result<Vec<Command>, String> {
         let before = self.run.clone();
         let tables = Value::from(json!({"owners": {"shop": {"channel": "shop-alerts"}}}));
         let connection = |name: &str| format!("default/{name}");
@@ -183,7 +183,7 @@ impl Play {
             .unwrap_or_else(|| panic!("no effect of {step}: {}", self.told))
     }
 
-    pub fn answer(&mut self, effect: &Effect, answer: Answer) -> Result<Vec<Command>, String> {
+    pub(crate) fn answer(&mut self, effect: &Effect, answer: Answer) -> Result<Vec<Command>, String> {
         // As the engine does: an answer takes its row, if it is that attempt's.
         if self.outbox.get(&effect.key).is_some_and(|row| row.attempt == effect.attempt) {
             self.outbox.remove(&effect.key);
@@ -191,19 +191,19 @@ impl Play {
         self.input(Input::Answer { effect: effect.key, attempt: effect.attempt, answer })
     }
 
-    pub fn lost(&mut self, effect: &Effect) -> Result<Vec<Command>, String> {
+    pub(crate) fn lost(&mut self, effect: &Effect) -> Result<Vec<Command>, String> {
         self.outbox.remove(&effect.key);
         let reason = "the process died".to_owned();
         self.input(Input::Unknown { effect: effect.key, attempt: effect.attempt, reason })
     }
 
-    pub fn due(&mut self) -> Option<Result<Vec<Command>, String>> {
+    pub(crate) fn due(&mut self) -> Option<Result<Vec<Command>, String>> {
         let (due, effect) = self.timers.pop_first()?;
         self.now = self.now.max(due);
         Some(self.input(Input::Due { effect }))
     }
 
-    pub fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         self.now = self.now + Span::secs(1);
         let words: Vec<&str> = line.splitn(3, ' ').collect();
         let failure = |name: &str| Failure::new(name, format!("it says {name}"));
@@ -275,7 +275,7 @@ impl Play {
     }
 
     /// How the run and its steps stand.
-    pub fn standing(&self) -> String {
+    pub(crate) fn standing(&self) -> String {
         let run = &self.run;
         let mut out = format!("= {}", run.status.as_str());
         if let Some(failed) = &run.failed {
@@ -301,7 +301,7 @@ impl Play {
 }
 
 /// Plays a script, one input a line, and gives all that was commanded and how the run stands then.
-pub fn play_with(spec: &str, more: &str, script: &str) -> String {
+pub(crate) fn play_with(spec: &str, more: &str, script: &str) -> String {
     let mut play = Play::new(&documents(spec, more));
     play.say("start");
     for line in script.split(';').map(str::trim).filter(|line| !line.is_empty()) {
@@ -310,6 +310,6 @@ pub fn play_with(spec: &str, more: &str, script: &str) -> String {
     format!("{}{}", play.told, play.standing())
 }
 
-pub fn play(spec: &str, script: &str) -> String {
+pub(crate) fn play(spec: &str, script: &str) -> String {
     play_with(spec, "", script)
 }

@@ -135,7 +135,7 @@ fn cancel_in_a_finally_in_on_failure_and_twice() {
     > cancel
       forget tell
       over
-    = cancelled at a: Cancelled: ada: enough
+    = cancelled at tell: Cancelled: ada: enough
       a failed Cancelled: ada: enough
       tell failed Cancelled: ada: enough
     "#);

@@ -145,7 +145,7 @@ fn go_on(play: &mut Play, what: u16) {
                 effect.key == key && play.run.step_of(key).is_some_and(|(_, step)| step.attempt == effect.attempt)
             });
             let effect = effect.expect("an effect that was decided").clone();
-            let result = if what % 11 == 0 { play.lost(&effect) } else { play.answer(&effect, answer) };
+            let result = if what.is_multiple_of(11) { play.lost(&effect) } else { play.answer(&effect, answer) };
             result.unwrap();
         }
         Some(Waits::Until(_)) => drop(play.due()),
