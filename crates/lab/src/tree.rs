@@ -77,6 +77,8 @@ impl Tree {
 /// The time of day to the millisecond, in UTC.
 fn clock(at: Time) -> String {
     let text = Time(at.micros() - at.micros().rem_euclid(1_000)).to_string();
-    let time = text.split_once('T').map_or(text.as_str(), |(_, time)| time);
-    time.trim_end_matches('Z').to_owned()
+    let time = text.split_once('T').map_or(text.as_str(), |(_, time)| time).trim_end_matches('Z');
+    // Columns of times are read better when all have three digits.
+    let (seconds, rest) = time.split_once('.').unwrap_or((time, ""));
+    format!("{seconds}.{rest:0<3}")
 }

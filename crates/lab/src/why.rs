@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ensue_engine::emit::correlation;
 use ensue_engine::{Engine, Verdict};
 use ensue_event::ours::{Answer, Attempt, Mode, Ours, RuleFired};
-use ensue_event::{Key, Origin, Position, Record, ours};
+use ensue_event::{Key, Origin, Position, Record, Span, ours};
 use ensue_rule::{Pattern, View};
 
 use crate::history::History;
@@ -257,7 +257,7 @@ impl<'a> Chain<'a> {
                 }
                 Ours::RunFinished(finished) => {
                     finished.status.clone_into(&mut status);
-                    let took = record.at.since(finished.started);
+                    let took = whole(record.at.since(finished.started));
                     ends.push((record, format!("{} after {took}", finished.status)));
                 }
                 Ours::RunFailed(failed) => {
@@ -344,4 +344,9 @@ fn short(value: &serde_json::Value) -> String {
     }
     let cut: String = text.chars().take(MOST).collect();
     format!("{cut}…")
+}
+
+/// A duration as people say it: in milliseconds, and shorter ones as they are.
+fn whole(span: Span) -> Span {
+    if span.micros() < 1_000 { span } else { Span(span.micros() - span.micros() % 1_000) }
 }
