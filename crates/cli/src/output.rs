@@ -99,6 +99,20 @@ fn pad(cells: Vec<String>, widths: &[usize]) -> String {
     out.trim_end().to_owned()
 }
 
+/// A text cut to a width, so that it does not break the columns; a digest first to its first digits.
+pub(crate) fn cut(text: &str, width: usize) -> String {
+    let text = match text.split_once("@sha256:") {
+        Some((before, digest)) => format!("{before}@sha256:{}…", digest.chars().take(8).collect::<String>()),
+        None => text.to_owned(),
+    };
+    if text.chars().count() <= width {
+        return text;
+    }
+    let mut out: String = text.chars().take(width.saturating_sub(1)).collect();
+    out.push('…');
+    out
+}
+
 /// A value in a cell of a table: texts bare, nothing for null, the rest as JSON.
 pub(crate) fn cell(value: Option<&Value>) -> String {
     match value {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::args::Events;
 use crate::client::Client;
 use crate::errors::Error;
-use crate::output::{Output, cell};
+use crate::output::{Output, cell, cut};
 
 /// Columns of a list of records.
 const TYPE: usize = 36;
@@ -76,8 +76,8 @@ fn row(record: &Value, output: Output) {
         "{:>7}  {:12}  {:TYPE$}  {:SUBJECT$}  {}",
         text("/position"),
         clock(&text("/at")),
-        kind,
-        text("/event/subject"),
+        cut(&kind, TYPE),
+        cut(&text("/event/subject"), SUBJECT),
         text("/event/source"),
     );
     output.line(format!("{style}{}{style:#}", line.trim_end()));

@@ -53,7 +53,7 @@ fn language() -> String {
         };
         let _ = write!(out, "\n### `{}`\n\n{} While ensue is down, {recovers}.\n", spec.name, spec.doc);
         if let Some(path) = spec.path {
-            let _ = write!(out, "Listens on `POST {path}`.\n");
+            let _ = writeln!(out, "Listens on `POST {path}`.");
         }
         fields(spec.config.fields, &mut out);
     }

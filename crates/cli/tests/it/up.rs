@@ -1,6 +1,8 @@
 //! `ensue up` and the commands beside it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -59,6 +61,22 @@ fn an_event_goes_in_and_what_came_of_it_is_explained() {
     let (code, _, err) = up.run(&["why", "no-such-thing"]);
     assert_eq!(code, 1, "{err}");
     assert_eq!(up.json(&["rules"])[0]["fired"], 1);
+}
+
+#[test]
+fn events_are_followed_as_they_come() {
+    let up = Up::start(RULES);
+    up.json(&["emit", "--type", "com.example.before"]);
+    let mut follower = ensue(&["events", "-f"]).current_dir(up.folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next()["event"]["type"], "com.example.before");
+    for n in 0..3 {
+        up.json(&["emit", "--type", "com.example.after", "--subject", &n.to_string()]);
+        assert_eq!(next()["event"]["subject"], n.to_string());
+    }
+    follower.kill().unwrap();
+    follower.wait().unwrap();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
 use super::{git, text};
-use crate::output::Output;
+use crate::output::{Output, cut};
 
 /// What a record means for the demo.
 pub(super) enum Told {
@@ -78,7 +78,7 @@ impl Teller {
                     "com.docker.distribution.push" => self.image = Some(position),
                     _ => {}
                 }
-                let subject: String = text(record, "/event/subject").chars().take(48).collect();
+                let subject = cut(&text(record, "/event/subject"), 34);
                 let from = text(record, "/origin/source");
                 let from = if from.is_empty() { String::new() } else { format!("  from source {from}") };
                 self.line(position, "event", AnsiColor::Green, &format!("{other}  {subject}{from}"));
