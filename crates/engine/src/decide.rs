@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use ensue_event::ours::{ChainCut, Mode, RuleFired, Took};
-use ensue_event::{Event, Key, Ours, Record, Time};
+use ensue_event::{Event, Key, Origin, Ours, Record, Time};
 use ensue_expr::{Budget, Program, Scope, Value};
 use ensue_lang::{RuleMode, WhenKind};
 use ensue_rule::View;
@@ -14,6 +14,9 @@ use crate::config::Decider;
 use crate::emit::{Chain, MAX_DEPTH, correlation};
 use crate::fold::Engine;
 use crate::state::{Decision, KEPT_DECISIONS, Verdict};
+
+/// The record that tells that a chain was cut.
+const CUT: &str = "dev.ensue.chain.cut";
 
 /// Whom the decision about an operator's command is kept for, beside the rules.
 pub const OPERATOR: &str = "operator";
@@ -143,9 +146,13 @@ impl Engine {
         let chain = Chain { correlation: correlation(event), cause: event.id.to_string(), depth: event.depth() + 1 };
         let position = self.position.bytes();
         if event.depth() >= MAX_DEPTH {
+            // A rule that listens to cuts would have each cut told by another one, for ever.
+            if matches!(record.origin, Origin::Emitted(_)) && *event.kind == *CUT {
+                return self.not(&name, Verdict::ChainCut { depth: event.depth() });
+            }
             let cut = ChainCut { rule: name.clone(), position: self.position, depth: event.depth() };
             let id = Key::of("cut", &[name.as_bytes(), &position]);
-            // The cut itself must not go on for ever either: it is told at the depth that it was cut at.
+            // It is told at the depth that it was cut at.
             self.emit_ours(id, &Ours::from(cut), &Chain { depth: event.depth(), ..chain });
             return self.not(&name, Verdict::ChainCut { depth: event.depth() });
         }

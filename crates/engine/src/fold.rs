@@ -24,6 +24,8 @@ pub struct Engine {
     pub(crate) position: Position,
     /// The time of what is decided now: the record's, or that at which a timer was due.
     pub(crate) now: Time,
+    /// The append time of the record at hand.
+    pub(crate) at: Time,
     /// Emissions decided at the record at hand so far.
     pub(crate) emitted: u32,
     /// Effects that became ready at the record at hand.
@@ -85,6 +87,7 @@ impl Engine {
             graphs: BTreeMap::new(),
             position: Position(0),
             now: Time::MIN,
+            at: Time::MIN,
             emitted: 0,
             ready: Vec::new(),
         }
@@ -110,7 +113,7 @@ impl Engine {
         if self.state.meta.folded.is_some_and(|last| record.position <= last) {
             return Ok(Outcome::default());
         }
-        (self.position, self.emitted) = (record.position, 0);
+        (self.position, self.at, self.emitted) = (record.position, record.at, 0);
         self.ready.clear();
         let ours = self.ours(record)?;
         // What says something about time or sources is known before the timers that it leaves due.
@@ -121,12 +124,13 @@ impl Engine {
             )
         });
         if !first {
-            self.timers(record.at)?;
+            self.timers(record.at);
         }
         self.now = record.at;
         self.handle(record, ours)?;
         if first {
-            self.timers(record.at)?;
+            self.timers(record.at);
+            self.now = record.at;
         }
         (self.state.meta.folded, self.state.meta.at) = (Some(record.position), record.at);
         Ok(Outcome { emitted: self.emitted, ready: std::mem::take(&mut self.ready) })
@@ -147,9 +151,25 @@ impl Engine {
         self.ready.clear();
     }
 
-    /// Passes a record by that is set aside: what was decided at it is nothing, and the fold goes on after it.
+    /// Sets a record aside: what was decided at it is nothing, and the fold goes on after it. A firing is held for a
+    /// person from here on; its `record.quarantined` says why.
+    pub fn set_aside(&mut self, record: &Record) {
+        self.undo();
+        if let Origin::Emitted(place) = record.origin {
+            self.now = record.at;
+            self.park(place, "its record could not be folded");
+            self.arrived(place);
+        }
+        self.passed(record.position, record.at);
+    }
+
+    /// Passes by what is no record any more: one that was destroyed on request or cannot be read.
     pub fn pass(&mut self, position: Position, at: Time) {
         self.undo();
+        self.passed(position, at);
+    }
+
+    fn passed(&mut self, position: Position, at: Time) {
         self.state.meta.folded = Some(position);
         self.state.meta.at = self.state.meta.at.max(at);
         self.state.settle();
@@ -214,7 +234,9 @@ impl Engine {
     }
 
     /// Every timer that is due at `at`, in the order of (due, id), each with its own due time as now.
-    fn timers(&mut self, at: Time) -> Result<(), Poison> {
+    fn timers(&mut self, at: Time) {
+        // What the last record left is the earliest that a timer's now can be.
+        self.now = self.state.meta.at;
         while let Some((key, timer)) = self.state.timers.first().map(|(key, timer)| (*key, Arc::clone(timer))) {
             if key.0 > at {
                 break;
@@ -222,10 +244,9 @@ impl Engine {
             self.state.timers.delete(&key);
             self.now = self.now.max(key.0);
             match timer.as_ref() {
-                Timer::Retry { run, effect } => self.retry(*run, *effect)?,
+                Timer::Retry { run, effect } => self.retry(*run, *effect),
             }
         }
-        Ok(())
     }
 
     fn handle(&mut self, record: &Record, ours: Option<Ours>) -> Result<(), Poison> {

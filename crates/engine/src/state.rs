@@ -101,7 +101,7 @@ pub struct Outboxed {
     pub effect: Effect,
     /// The record that decided it.
     pub decided: Position,
-    /// When.
+    /// Its append time: a timer that was due long ago decides no earlier than the record that it precedes.
     pub at: Time,
     /// Its `action.started` is folded: it may have been done.
     pub started: bool,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use ensue_event::ours::{Mode, RuleFired, RunFailed, RunFinished, RunStarted};
+use ensue_event::ours::{Failure, Mode, RuleFired, RunFailed, RunFinished, RunStarted};
 use ensue_event::{Attr, Digest, Event, Key, Ours, Record};
 use ensue_run::machine::{Refused, Said};
+use ensue_run::run::Failed;
 use ensue_run::{Command, Effect, Input, Machine, Run, Status, World};
 
 use crate::emit::Chain;
@@ -14,17 +15,22 @@ use crate::state::{KEPT_RUNS, Mark, Outboxed, Timer};
 impl Engine {
     /// A firing's record is here: its run begins, or it is noted as a shadow.
     pub(crate) fn start(&mut self, record: &Record, fired: RuleFired) -> Result<(), Poison> {
+        let correlation = crate::emit::correlation(&record.event);
+        self.go(fired, correlation, record.event.depth())
+    }
+
+    /// What a firing means: now, or when a person lets it go.
+    pub(crate) fn go(&mut self, fired: RuleFired, correlation: String, depth: u32) -> Result<(), Poison> {
         if fired.mode == Mode::Shadow {
             self.state.meta.counts.shadow += 1;
             return Ok(());
         }
         self.state.meta.counts.fired += 1;
-        let correlation = crate::emit::correlation(&record.event);
-        self.begin(fired, correlation, record.event.depth())
+        self.begin(fired, correlation, depth)
     }
 
     /// Begins the run of a firing.
-    pub(crate) fn begin(&mut self, fired: RuleFired, correlation: String, depth: u32) -> Result<(), Poison> {
+    fn begin(&mut self, fired: RuleFired, correlation: String, depth: u32) -> Result<(), Poison> {
         let run = Run {
             id: fired.firing,
             rule: fired.rule,
@@ -89,9 +95,16 @@ impl Engine {
         }
     }
 
-    /// A backoff is over.
-    pub(crate) fn retry(&mut self, run: Key, effect: Key) -> Result<(), Poison> {
-        self.input(run, Input::Due { effect }).map(|_| ())
+    /// A backoff is over. A run that cannot go on fails: the record that its timer precedes has nothing to do with it,
+    /// nor have all the records after that.
+    pub(crate) fn retry(&mut self, run: Key, effect: Key) {
+        let Err(why) = self.input(run, Input::Due { effect }) else { return };
+        let Some(mut run) = self.state.runs.get(&run).map(|run| run.as_ref().clone()) else { return };
+        let step = run.step_of(effect).map_or_else(String::new, |(path, _)| path.to_owned());
+        run.failed = Some(Failed { step, error: Failure::new("StepFailed", why.to_string()) });
+        (run.status, run.finished) = (Status::Failed, Some(self.now));
+        self.over(&run);
+        self.state.runs.put(run.id, run);
     }
 
     /// Takes a run from an input to what it waits for next, and carries its commands out. A refused operator's command
@@ -138,7 +151,7 @@ impl Engine {
     fn outbox(&mut self, effect: Effect) {
         let held = self.state.freezes.iter().any(|(_, freeze)| freeze.holds(&effect));
         let key = effect.key;
-        let row = Outboxed { effect, decided: self.position, at: self.now, started: false, held };
+        let row = Outboxed { effect, decided: self.position, at: self.at, started: false, held };
         self.state.outbox.put(key, row);
         if !held {
             self.ready.push(key);

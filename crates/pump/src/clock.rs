@@ -13,7 +13,8 @@ const BELIEVED_AFTER: Span = Span::mins(5);
 #[derive(Debug, Clone)]
 pub struct AppendClock {
     last: Time,
-    mono: Option<Span>,
+    /// The readings before.
+    before: Option<(Time, Span)>,
     mode: Mode,
 }
 
@@ -30,18 +31,18 @@ impl AppendClock {
     /// A clock that goes on after `last`, the append time of the last record, if there is one.
     #[must_use]
     pub fn after(last: Option<Time>) -> AppendClock {
-        AppendClock { last: last.unwrap_or(Time::MIN), mono: None, mode: Mode::Following }
+        AppendClock { last: last.unwrap_or(Time::MIN), before: None, mode: Mode::Following }
     }
 
     /// The append time for these readings, and what is to be told if the clock stepped. `mono` is any clock that never
     /// goes back, since any origin.
     pub fn read(&mut self, wall: Time, mono: Span) -> (Time, Option<ClockStepped>) {
-        let gone = self.mono.map(|before| Span((mono.micros() - before.micros()).max(0)));
-        self.mono = Some(mono);
-        let Some(gone) = gone else {
+        let before = self.before.replace((wall, mono));
+        let Some((wall_before, mono_before)) = before else {
             // The first reading: how long we were away is only the wall clock's to say.
             return if wall >= self.last { self.follow(wall, None) } else { self.fall_behind(wall) };
         };
+        let gone = Span((mono.micros() - mono_before.micros()).max(0));
         let expected = self.last + gone;
         match self.mode {
             Mode::Following if wall < self.last => self.fall_behind(wall),
@@ -53,11 +54,16 @@ impl AppendClock {
             Mode::Following => self.follow(wall, None),
             Mode::Behind => {
                 let half = self.last + Span(gone.micros() / 2);
-                if wall >= half {
-                    return self.follow(wall, None);
+                if wall < half {
+                    self.last = half;
+                    return (self.last, None);
                 }
-                self.last = half;
-                (self.last, None)
+                // They meet: on their own, or because the wall clock jumped past us.
+                if wall.since(wall_before + gone) > JUMP && wall.since(half) > JUMP {
+                    (self.mode, self.last) = (Mode::Ahead(mono), half);
+                    return (self.last, Some(told(Step::Forward, wall, half)));
+                }
+                self.follow(wall, None)
             }
             Mode::Ahead(_) if wall.since(expected) <= JUMP => self.follow(wall.max(self.last), None),
             Mode::Ahead(since) if mono.micros() - since.micros() >= BELIEVED_AFTER.micros() => {

@@ -46,6 +46,8 @@ pub struct Pump<S> {
     ready: Vec<Key>,
     /// Records folded since the last checkpoint.
     behind: usize,
+    /// Changes that the store has not taken yet, in order: it may have been full.
+    uncommitted: Vec<Change>,
     /// The log as it was at start is folded: emissions and effects may leave.
     live: bool,
     /// Two starts died without progress: each record is noted before it is folded.
@@ -65,6 +67,7 @@ impl<S: State> Pump<S> {
             unsaid: BTreeSet::new(),
             ready: Vec::new(),
             behind: 0,
+            uncommitted: Vec::new(),
             live: false,
             careful,
         }
@@ -130,7 +133,7 @@ impl<S: State> Pump<S> {
         }
         self.behind += 1;
         if self.aside.contains(&record.position) {
-            self.engine.pass(record.position, record.at);
+            self.engine.set_aside(record);
             return Ok(());
         }
         if self.careful && self.last_words(record.position) {
@@ -180,6 +183,7 @@ impl<S: State> Pump<S> {
         if position < self.wants() {
             return;
         }
+        self.behind += 1;
         let at = self.engine.state().meta.at;
         self.engine.pass(position, at);
         if !self.aside.contains(&position) {
@@ -205,12 +209,14 @@ impl<S: State> Pump<S> {
     }
 
     fn set_aside(&mut self, record: &Record, reason: String) {
-        self.engine.pass(record.position, record.at);
+        self.engine.set_aside(record);
         let ours = if matches!(record.origin, Origin::Source(_)) { None } else { Ours::of(&record.event).ok() };
         let (mut answer, mut firing) = (None, None);
         match ours {
             Some(Ours::ActionAnswered(answered)) => answer = Some(answered.of),
             Some(Ours::RuleFired(fired)) => firing = Some(fired.firing),
+            // What it says is set aside; that something was set aside is said all the same.
+            Some(Ours::RecordQuarantined(earlier)) => drop(self.unsaid.remove(&earlier.position)),
             _ => {}
         }
         self.quarantine(RecordQuarantined { position: record.position, reason, answer, firing });
@@ -234,6 +240,9 @@ impl<S: State> Pump<S> {
             Ok(Ours::ActionUncertain(uncertain)) => self.dispatch.over(uncertain.of.effect),
             Ok(Ours::RecordQuarantined(quarantined)) => {
                 self.unsaid.remove(&quarantined.position);
+                if let Some(of) = quarantined.answer {
+                    self.dispatch.over(of.effect);
+                }
             }
             _ => {}
         }
@@ -267,7 +276,7 @@ impl<S: State> Pump<S> {
     /// Whether a checkpoint is due: an effect waits for it, or enough was folded.
     #[must_use]
     pub fn checkpoint_due(&self) -> bool {
-        self.behind > 0 && (!self.ready.is_empty() || self.behind >= CHECKPOINT_RECORDS || self.careful)
+        !self.ready.is_empty() || self.behind >= CHECKPOINT_RECORDS || self.behind > 0 && self.careful
     }
 
     /// How many records were folded since the last checkpoint.
@@ -283,14 +292,11 @@ impl<S: State> Pump<S> {
             return Ok(false);
         }
         let position = self.engine.state().meta.folded;
-        let changes: Vec<Change> = self
-            .engine
-            .drain()
-            .into_iter()
-            .map(|row| Change { table: row.table, key: row.key, value: row.value })
-            .collect();
+        let rows = self.engine.drain().into_iter();
+        self.uncommitted.extend(rows.map(|row| Change { table: row.table, key: row.key, value: row.value }));
         let applied = Applied { position, chain, fold: FOLD, extra: serde_json::Value::Null };
-        self.store.commit(&changes, &applied)?;
+        self.store.commit(&self.uncommitted, &applied)?;
+        self.uncommitted.clear();
         self.behind = 0;
         if self.live {
             for key in std::mem::take(&mut self.ready) {

@@ -36,7 +36,7 @@ impl Engine {
     }
 
     /// Takes the outbox row of this attempt, if it is still there; or the step is uncertain and a late answer settles it.
-    fn take(&mut self, of: &Attempt) -> bool {
+    pub(crate) fn take(&mut self, of: &Attempt) -> bool {
         match self.state.outbox.get(&of.effect) {
             Some(row) if row.effect.attempt == of.attempt => self.state.outbox.delete(&of.effect),
             Some(_) => false,

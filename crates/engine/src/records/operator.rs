@@ -136,8 +136,7 @@ impl Engine {
             return Ok(Some(format!("no firing {firing} is parked")));
         };
         self.state.parked.delete(&firing);
-        self.state.meta.counts.fired += 1;
-        self.begin(parked.fired, parked.correlation, parked.depth)?;
+        self.go(parked.fired, parked.correlation, parked.depth)?;
         Ok(None)
     }
 }

@@ -11,39 +11,38 @@ use crate::state::{Parked, Verdict};
 impl Engine {
     pub(crate) fn quarantined(&mut self, quarantined: RecordQuarantined) -> Result<(), Poison> {
         if let Some(of) = quarantined.answer {
-            self.state.outbox.delete(&of.effect);
-            let reason =
-                format!("its answer, record {}, could not be folded: {}", quarantined.position, quarantined.reason);
-            self.input(of.run, Input::Unknown { effect: of.effect, attempt: of.attempt, reason })?;
+            // An answer of an attempt that is over says nothing about the one that is under way.
+            if self.take(&of) {
+                let reason =
+                    format!("its answer, record {}, could not be folded: {}", quarantined.position, quarantined.reason);
+                self.input(of.run, Input::Unknown { effect: of.effect, attempt: of.attempt, reason })?;
+            }
         }
         if let Some(firing) = quarantined.firing {
-            self.park(firing, &quarantined.reason);
+            self.parked(firing, quarantined.reason);
         }
         Ok(())
     }
 
-    /// The firing is still among the emissions, since its record was never folded.
-    fn park(&mut self, firing: Key, reason: &str) {
-        let text = firing.to_string();
-        let found = self.state.emissions.iter().find(|(_, pending)| *pending.event.id == *text);
-        let Some((place, pending)) = found.map(|(place, pending)| (*place, pending.clone())) else { return };
+    /// Holds the firing of this emission, if it is one: it is among the emissions until its record is folded.
+    pub(crate) fn park(&mut self, place: Emission, reason: &str) {
+        let Some(pending) = self.state.emissions.get(&place) else { return };
         let Ok(Ours::RuleFired(fired)) = Ours::of(&pending.event) else { return };
-        let event = &pending.event;
-        let (tie, depth) = (correlation(event), event.depth());
-        let rule = fired.rule.clone();
-        let parked = Parked { fired, reason: reason.to_owned(), since: self.now, correlation: tie.clone(), depth };
-        self.state.parked.put(firing, parked);
-        self.passed(place);
-        let told = RuleParked { firing, rule: rule.clone(), reason: reason.to_owned() };
-        let id = Key::of("parked", &[&firing.0, &self.position.bytes()]);
-        self.emit_ours(id, &Ours::from(told), &Chain { correlation: tie, cause: text, depth });
-        self.decided(rule, Verdict::Parked { why: reason.to_owned() });
+        let (correlation, depth) = (correlation(&pending.event), pending.event.depth());
+        let parked = Parked { reason: reason.to_owned(), since: self.now, correlation, depth, fired };
+        self.state.parked.put(parked.fired.firing, parked);
     }
 
-    fn passed(&mut self, place: Emission) {
-        if self.state.meta.emission.is_none_or(|last| place > last) {
-            self.state.meta.emission = Some(place);
-        }
-        self.state.emissions.delete(&place);
+    /// Says that a firing is held, and why.
+    fn parked(&mut self, firing: Key, reason: String) {
+        let Some(parked) = self.state.parked.get(&firing) else { return };
+        let parked = Parked { reason: reason.clone(), ..parked.as_ref().clone() };
+        let rule = parked.fired.rule.clone();
+        let told = RuleParked { firing, rule: rule.clone(), reason: reason.clone() };
+        let id = Key::of("parked", &[&firing.0, &self.position.bytes()]);
+        let (correlation, cause) = (parked.correlation.clone(), firing.to_string());
+        self.emit_ours(id, &Ours::from(told), &Chain { correlation, cause, depth: parked.depth });
+        self.state.parked.put(firing, parked);
+        self.decided(rule, Verdict::Parked { why: reason });
     }
 }
