@@ -159,6 +159,8 @@ impl Folder {
         let wants = self.fold.read(Pump::wants);
         let mut turn =
             Turn { wants, dirty: Some(Instant::now()), ticked: None, alive: false, times: (0, VecDeque::new()) };
+        // What was decided before the start and is not in the log: no record may ever come that would call for it.
+        self.send(self.fold.with(Pump::outgoing));
         loop {
             let batches = self.feed.take(turn.wants, self.patience(&turn));
             for batch in batches {

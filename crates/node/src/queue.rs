@@ -170,6 +170,11 @@ impl Queue {
         self.lock().closed.get_or_insert_with(|| why.to_owned());
     }
 
+    /// Whether the writer is to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.lock().ending
+    }
+
     /// The writer ends when all that waits is written.
     pub(crate) fn end(&self) {
         let mut inner = self.lock();

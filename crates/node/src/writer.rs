@@ -135,6 +135,10 @@ impl Writer {
                 let (asked, ours): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.reply.is_some());
                 refuse(asked, &Refused::Full);
                 tracing::error!(%why, "the reserve is used up; nothing can be written until there is space");
+                if self.queue.is_ending() {
+                    // The fold has them in its state, or decides them again.
+                    return Ok(());
+                }
                 self.queue.put_back(ours);
                 std::thread::sleep(FULL_PAUSE);
                 Ok(())

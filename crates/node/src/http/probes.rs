@@ -72,7 +72,7 @@ pub(crate) async fn status(State(app): State<App>) -> Result<Response, Wrong> {
     let inner = app.read(|pump| {
         let (state, dispatch) = (pump.engine().state(), pump.dispatch());
         json!({
-            "counts": state.meta.counts, "observe": state.meta.observe, "outbox": state.outbox.len(),
+            "counts": state.meta.counts, "observe": state.meta.observe, "outbox": state.outbox.len(), "emissions": state.emissions.len(),
             "inFlight": dispatch.flying(), "runs": state.runs.len(), "parked": state.parked.len(),
             "freezes": state.freezes.len(), "rules": pump.engine().config().rules.len(),
         })

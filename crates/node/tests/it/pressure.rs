@@ -168,3 +168,35 @@ async fn a_failed_sync_acknowledges_nothing_more_and_says_so() {
     let (status, told) = place.send(order("kept", 1)).await;
     assert_eq!((status, &told["duplicate"]), (200, &json!(true)), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_firing_that_was_decided_and_not_appended_at_a_crash_is_appended_at_the_next_start() {
+    let sink = crate::support::Sink::new().await;
+    let (harm, gate, config) = (Harm::default(), Gate::default(), sink.config(true));
+    let (hook, inner) = (harm.hook(), gate.clone());
+    let place = Place::with(|options| {
+        options.disk = Some(hook);
+        options.config = crate::support::file(config);
+        options.before_fold = Some(Arc::new(move |record| {
+            if &*record.event.kind == "shop.order.placed" {
+                inner.pass();
+            }
+        }));
+    })
+    .await;
+    gate.set(true);
+    place.send(order("a", 100)).await;
+    harm.set(FULL);
+    gate.set(false);
+    for _ in 0..1_000 {
+        if place.get("/api/v1/status").await.1["emissions"] == 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let folder = place.crash().await;
+    // No event comes that would wake anything.
+    let place = Place::at(folder, |_| ()).await;
+    place.finished(1).await;
+    assert_eq!(sink.sent().len(), 1);
+}

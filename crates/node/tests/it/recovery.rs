@@ -49,7 +49,7 @@ async fn a_crash_loses_nothing_that_was_acknowledged_and_fires_nothing_twice() {
         folder = place.crash().await;
     }
     let place = Place::at(folder, |_| ()).await;
-    place.wait_for("dev.ensue.run.finished", sent).await;
+    place.finished(sent).await;
     assert!(place.node.settled().await);
     assert_eq!(place.of_type("shop.order.placed").len(), sent);
     assert_eq!(place.of_type("dev.ensue.rule.fired").len(), sent);

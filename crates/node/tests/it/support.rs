@@ -108,6 +108,20 @@ impl Place {
         .await
     }
 
+    /// Waits until so many runs are over well; what is missing is told with what is known of it.
+    pub async fn finished(&self, count: usize) {
+        for _ in 0..2_000 {
+            if self.of_type("dev.ensue.run.finished").len() >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (_, status) = self.get("/api/v1/status").await;
+        let (_, runs) = self.get("/api/v1/runs?status=running,failed,uncertain&limit=3").await;
+        let (_, outbox) = self.get("/api/v1/outbox?limit=3").await;
+        panic!("{count} runs: they never ended\n{status:#}\n{runs:#}\n{outbox:#}");
+    }
+
     /// A value of a metric, such as `ensue_duplicates_total`.
     pub async fn metric(&self, line: &str) -> f64 {
         let page = self.http.get(self.url("/metrics")).send().await.unwrap().text().await.unwrap();
