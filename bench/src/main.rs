@@ -4,7 +4,11 @@
 //! reads the log afterwards. It **is not** linked with the node: what it measures is what a user gets.
 //!
 //! Map: [`arguments`], [`rng`], [`http`] (a client and a sink that cost little), [`node`] (the process) → [`crash`]
-//! (a verifying client against a node that is killed) → [`report`] → [`ingest`], [`chain`], [`matching`].
+//! (a verifying client against a node that is killed) → [`report`] and [`metrics`] → [`ingest`] with [`events`] and
+//! [`bare`] (the loop that it is compared to), [`chain`] with its [`load`].
+
+// Counts become measurements here: what a float cannot tell apart is far below what is measured.
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod arguments;
 mod http;
@@ -12,6 +16,16 @@ mod node;
 mod rng;
 
 mod crash;
+
+mod metrics;
+mod report;
+
+mod bare;
+mod events;
+mod ingest;
+
+mod chain;
+mod load;
 
 use std::process::ExitCode;
 
@@ -22,12 +36,16 @@ const USAGE: &str = "\
 Usage: ensue-bench COMMAND --binary PATH
 
   crash [--kills N] [--seed S]   kills the node at random while events come in, and verifies what is left
+  ingest [--full]                what it costs to take events in, to keep them, to be up again
+  loop [--seconds N]             webhook, condition, POST: CPU, rates, latencies; runs of three steps
 ";
 
 fn main() -> ExitCode {
     let mut words = arguments::Arguments::new(std::env::args().skip(1));
     let result = match words.command().as_deref() {
         Some("crash") => crash::run(words),
+        Some("ingest") => ingest::run(words),
+        Some("loop") => chain::run(words),
         _ => Err(USAGE.to_owned()),
     };
     match result {

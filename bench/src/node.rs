@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) addr: SocketAddr,
     /// More arguments of `up`.
     pub(crate) more: Vec<String>,
+    /// A program that starts it, with its arguments.
+    under: Vec<String>,
 }
 
 impl Setup {
@@ -37,11 +39,21 @@ impl Setup {
         write(folder.join("config/all.yaml"), config)?;
         write(folder.join("secrets"), secrets)?;
         let binary = binary.canonicalize().map_err(|why| format!("there is no {}: {why}", binary.display()))?;
-        Ok(Setup { binary, folder: folder.to_path_buf(), addr: free_port(rng)?, more: Vec::new() })
+        Ok(Setup { binary, folder: folder.to_path_buf(), addr: free_port(rng)?, more: Vec::new(), under: Vec::new() })
     }
 
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data")
+    }
+
+    /// The same with flushes that take so many microseconds longer; nothing where there is no strace to do it.
+    pub(crate) fn slow_flushes(&self, micros: u64) -> Option<Setup> {
+        let there = Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        // -D: the process stays our child. The filter lets all other calls pass at full speed.
+        let inject = format!("inject=fdatasync:delay_exit={micros}");
+        let words = ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &inject];
+        let under = words.map(str::to_owned).to_vec();
+        there.is_ok_and(|status| status.success()).then(|| Setup { under, ..self.clone() })
     }
 
     /// Starts the process; it is not ready yet.
@@ -52,7 +64,14 @@ impl Setup {
             Ok((file.try_clone()?, file))
         })();
         let (out, err) = opened.map_err(|why| format!("cannot write {}: {why}", log.display()))?;
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.under.split_first() {
+            None => Command::new(&self.binary),
+            Some((under, rest)) => {
+                let mut command = Command::new(under);
+                command.args(rest).arg(&self.binary);
+                command
+            }
+        };
         command.arg("up").arg(self.folder.join("config")).arg("--data").arg(self.data());
         command.args(["--listen", &self.addr.to_string(), "--open-ingest", "--secrets-file"]);
         command.arg(self.folder.join("secrets")).args(&self.more).current_dir(&self.folder);
@@ -90,11 +109,14 @@ impl Node {
         let asked = request("GET", "/readyz", &[], b"");
         let mut client = Client::new(self.addr);
         loop {
-            if client.send(&asked).await.is_ok_and(|answer| answer.status() == 200) {
-                return Ok(self.started.elapsed());
-            }
+            let answered = client.send(&asked).await.is_ok_and(|answer| answer.status() == 200);
+            let took = self.started.elapsed();
+            // Asked afterwards: it must not be another process that answers.
             if let Some(status) = self.ended() {
                 return Err(format!("the node ended by itself ({status}):\n{}", self.tail()));
+            }
+            if answered {
+                return Ok(took);
             }
             if self.started.elapsed() > PATIENCE {
                 return Err(format!("the node is not ready after {} s:\n{}", PATIENCE.as_secs(), self.tail()));
@@ -145,6 +167,11 @@ impl Node {
         self.child.id().to_string()
     }
 
+    /// Where it listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// A client with the token of the data folder.
     pub(crate) fn api(&self) -> Api {
         Api::new(self.addr, &self.data)
@@ -153,6 +180,24 @@ impl Node {
     /// Seconds of CPU since its start, user and system.
     pub(crate) fn cpu(&self) -> f64 {
         cpu(&format!("/proc/{}/stat", self.pid()))
+    }
+
+    /// Seconds of CPU of its threads of this name.
+    pub(crate) fn thread_cpu(&self, name: &str) -> f64 {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.pid())) else { return 0.0 };
+        let of = |folder: PathBuf| {
+            let comm = std::fs::read_to_string(folder.join("comm")).ok()?;
+            let times = std::fs::read_to_string(folder.join("schedstat")).ok()?;
+            let nanoseconds: f64 = times.split(' ').next()?.parse().ok()?;
+            (comm.trim() == name).then_some(nanoseconds / 1e9)
+        };
+        threads.filter_map(|thread| of(thread.ok()?.path())).sum()
+    }
+
+    /// Bytes that the kernel wrote to the disk for it.
+    pub(crate) fn written(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/io", self.pid())).unwrap_or_default();
+        text.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok()).unwrap_or(0)
     }
 
     /// Resident bytes.

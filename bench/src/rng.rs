@@ -11,6 +11,11 @@ impl Rng {
         rng
     }
 
+    /// The sequence of a name, another one in each process.
+    pub(crate) fn of(name: &str) -> Rng {
+        name.bytes().fold(Rng::new(std::process::id().into(), 0), |rng, byte| Rng::new(rng.0, byte.into()))
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
