@@ -156,7 +156,11 @@ impl Engine {
             self.emit_ours(id, &Ours::from(cut), &Chain { depth: event.depth(), ..chain });
             return self.not(&name, Verdict::ChainCut { depth: event.depth() });
         }
-        let firing = Key::of("fired", &[name.as_bytes(), &decider.digest.0, b"", &position]);
+        // The events themselves are part of it, not only their positions: two logs have the same positions, and the keys
+        // of effects go out into the world.
+        let took: [&[u8]; 6] =
+            [name.as_bytes(), &decider.digest.0, b"", &position, event.source.as_bytes(), event.id.as_bytes()];
+        let firing = Key::of("fired", &took);
         let fired = RuleFired {
             firing,
             rule: name.clone(),
