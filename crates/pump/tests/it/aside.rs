@@ -116,7 +116,7 @@ fn a_quarantined_answer_of_an_attempt_that_is_over() {
     assert_eq!(second[0].effect.attempt, 2);
     let late = node.ok(&first[0]);
     node.fold_but(late);
-    node.to_the_end();
+    node.catch_up();
     assert_eq!(node.statuses(), ["running"]);
     assert_eq!(node.pump.engine().state().outbox.len(), 1, "the second attempt is still under way");
     node.ok(&second[0]);
@@ -161,7 +161,7 @@ fn a_quarantined_firing_is_parked_and_can_be_redriven() {
 fn a_quarantined_firing_can_be_discarded() {
     let mut world = World::new();
     let (mut node, firing) = firing_aside(&mut world);
-    node.to_the_end();
+    node.catch_up();
     node.operator(Command::Discard { firing });
     node.operator(Command::Redrive { firing });
     node.check(&world);
@@ -220,7 +220,7 @@ fn bytes_that_cannot_be_read_and_records_that_were_destroyed() {
     node.pump.purged(wants);
     node.pump.unreadable(wants, "again");
     assert!(!node.checkpoint());
-    node.to_the_end();
+    node.catch_up();
     assert!(node.checkpoint());
     let told = crate::kit::quarantined(&node.log);
     assert_eq!(told.into_iter().collect::<Vec<_>>(), [wants.next()], "what was destroyed on request is no news");

@@ -66,7 +66,7 @@ fn outbox_committed_but_not_dispatched() {
         let mut world = World::new();
         let mut node = world.start();
         node.event(kind, "e1");
-        node.to_the_end();
+        node.catch_up();
         assert!(node.checkpoint());
         let before = node.pump.engine().state().outbox.first().map(|(key, _)| *key);
         world.kill(node);
@@ -87,7 +87,7 @@ fn an_effect_leaves_only_after_its_row_is_committed() {
     let mut world = World::new();
     let mut node = world.start();
     node.event("natural", "e1");
-    node.to_the_end();
+    node.catch_up();
     assert_eq!(node.pump.work(node.wall), (Vec::new(), Vec::new()), "decided and durable, but not committed");
     assert!(node.checkpoint());
     assert_eq!(node.pump.work(node.wall).1.len(), 1);
@@ -156,7 +156,7 @@ fn a_none_action_whose_announcement_was_never_durable() {
     let mut world = World::new();
     let mut node = world.start();
     node.event("once", "e1");
-    node.to_the_end();
+    node.catch_up();
     node.checkpoint();
     let (announce, perform) = node.pump.work(node.wall);
     assert_eq!((announce.len(), perform.len()), (1, 0), "its start is recorded first");
@@ -285,14 +285,14 @@ fn a_checkpoint_that_the_disk_refuses_loses_nothing() {
     let mut world = World::new();
     let mut node = world.start();
     node.event("both", "e1");
-    node.to_the_end();
+    node.catch_up();
     world.store.set_full(true);
     let last = node.pump.engine().state().meta.folded.unwrap();
     let chain = node.log.chain(last).unwrap();
     assert!(node.pump.checkpoint(chain).is_err());
     assert!(node.pump.work(node.wall).1.is_empty(), "nothing leaves without its row");
     node.event("once", "e2");
-    node.to_the_end();
+    node.catch_up();
     world.store.set_full(false);
     assert_eq!(node.work().len(), 3);
     node.check(&world);

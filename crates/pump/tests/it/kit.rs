@@ -116,7 +116,7 @@ impl World {
         self.starts += 1;
         let clock = AppendClock::after(log.last_at());
         let mut node = Node { log, pump, clock, wall: self.wall, found, told: BTreeMap::new() };
-        node.to_the_end();
+        node.catch_up();
         let started = NodeStarted {
             version: "test".into(),
             fold: ensue_engine::FOLD,
@@ -131,10 +131,10 @@ impl World {
             out.push(pump::node("config".into(), &applied.into()));
         }
         node.send(out);
-        node.to_the_end();
+        node.catch_up();
         let uncertain = node.pump.uncertain(self.wall, Span::hours(1));
         node.send(uncertain);
-        node.to_the_end();
+        node.catch_up();
         node.pump.go_live();
         node.checkpoint();
         node.pump.alive();
@@ -269,7 +269,7 @@ impl Node {
         done
     }
 
-    pub(crate) fn to_the_end(&mut self) {
+    pub(crate) fn catch_up(&mut self) {
         self.fold();
         loop {
             let out = self.pump.outgoing();
@@ -285,7 +285,7 @@ impl Node {
     pub(crate) fn work(&mut self) -> Vec<Outboxed> {
         let mut all = Vec::new();
         loop {
-            self.to_the_end();
+            self.catch_up();
             self.checkpoint();
             let (announce, perform) = self.pump.work(self.wall);
             all.extend(perform);
@@ -331,7 +331,7 @@ impl Node {
 
     /// No firing is there twice, every emission is in order, and a rebuild gives the same rows.
     pub(crate) fn check(&mut self, world: &World) {
-        self.to_the_end();
+        self.catch_up();
         assert!(self.checkpoint());
         let (mut fired, mut last) = (BTreeSet::new(), None);
         for entry in entries(&self.log, Position(0)) {

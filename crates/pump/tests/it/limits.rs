@@ -42,7 +42,7 @@ fn effects_of_a_connection_leave_in_the_order_in_which_they_were_decided() {
     let mut node = world.start();
     for n in 0..5 {
         node.event("narrow", &format!("e{n}"));
-        node.to_the_end();
+        node.catch_up();
         node.checkpoint();
     }
     let mut paths = Vec::new();
@@ -73,7 +73,7 @@ fn what_cannot_be_repeated_is_announced_first() {
     let mut world = World::new();
     let mut node = world.start();
     node.event("once", "e1");
-    node.to_the_end();
+    node.catch_up();
     node.checkpoint();
     let (announce, perform) = node.pump.work(node.wall);
     assert_eq!((announce.len(), perform.len()), (1, 0));
@@ -91,7 +91,7 @@ fn a_run_that_is_cancelled_between_the_announcement_and_the_deed() {
     let mut world = World::new();
     let mut node = world.start();
     node.event("once", "e1");
-    node.to_the_end();
+    node.catch_up();
     node.checkpoint();
     let (announce, _) = node.pump.work(node.wall);
     node.send(announce);
@@ -147,13 +147,13 @@ fn nothing_new_leaves_while_it_is_held_but_what_was_announced_is_done() {
     let mut world = World::new();
     let mut node = world.start();
     node.event("once", "e1");
-    node.to_the_end();
+    node.catch_up();
     node.checkpoint();
     let (announce, _) = node.pump.work(node.wall);
     node.send(announce);
     node.event("natural", "e2");
     node.pump.hold(true);
-    node.to_the_end();
+    node.catch_up();
     node.checkpoint();
     let (announce, perform) = node.pump.work(node.wall);
     assert_eq!((announce.len(), perform.len()), (0, 1), "without an answer it would be uncertain");

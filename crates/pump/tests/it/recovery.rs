@@ -48,7 +48,7 @@ fn state_of_another_log() {
     for n in 0..10 {
         node.event("once", &format!("x{n}"));
     }
-    node.to_the_end();
+    node.catch_up();
     other.kill(node);
     world.disk = other.disk;
     assert_eq!(world.open(&world.log()).err(), Some(Rebuild::Chain(state)));
@@ -112,7 +112,7 @@ fn two_hours_down() {
             node.operator(Command::Freeze { connection: None, rule: None });
         }
         node.event(kind, "e1");
-        node.to_the_end();
+        node.catch_up();
         node.checkpoint();
         world.kill(node);
         world.wall = world.wall + down;
@@ -134,7 +134,7 @@ fn a_retry_that_was_due_while_it_was_down_was_not_decided_back_then() {
     let work = node.work();
     let failure = ensue_event::ours::Failure::new("Connect", "refused").retryable();
     node.answer(&work[0], ensue_event::ours::Answer::Err(failure));
-    node.to_the_end();
+    node.catch_up();
     node.checkpoint();
     world.kill(node);
     // Due ten seconds later, met at the start two hours later; then it dies at once.
@@ -153,7 +153,7 @@ fn a_stop_in_good_order_and_one_that_is_not() {
     let mut node = world.start();
     assert!(!node.found.clean, "the first start knows of no stop");
     node.say(&NodeStopped { reason: "a test".into() }.into());
-    node.to_the_end();
+    node.catch_up();
     node.checkpoint();
     node.pump.stopped();
     world.kill(node);
