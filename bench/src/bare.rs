@@ -31,7 +31,8 @@ fn drafts(made: &mut Made, count: usize) -> Result<Vec<Draft>> {
     for _ in 0..count {
         let body = made.one().into_bytes().into();
         let headers: [(&str, &[u8]); 0] = [];
-        let message = Message { content_type: Some("application/cloudevents+json"), headers: headers.into_iter(), body };
+        let message =
+            Message { content_type: Some("application/cloudevents+json"), headers: headers.into_iter(), body };
         let batch = decode(message, &mut Scanner::new()).map_err(broken)?;
         out.extend(batch.events.into_iter().map(|event| Draft::new(Origin::Source("events".into()), event)));
     }

@@ -140,7 +140,13 @@ impl Bench {
         let p50 = median(&slow.latency) * 1e3;
         report.value("webhook → POST at 20/s, p50", p50, "ms", Target::None, "from sending to arrival");
         report.value("median append", flush, "ms", Target::None, "write and fsync, by the node's own histogram");
-        report.value("p50 at 20/s beyond the fsyncs", p50 - FLUSHES * flush, "ms", Target::AtMost(2.0), "two lie in between: the event's and the firing's");
+        report.value(
+            "p50 at 20/s beyond the fsyncs",
+            p50 - FLUSHES * flush,
+            "ms",
+            Target::AtMost(2.0),
+            "two lie in between: the event's and the firing's",
+        );
         let held = self.stretch(&mut place, RATE, seconds)?;
         let name = format!("at {RATE:.0}/s for {seconds} s");
         let each = |cpu: f64| cpu * 1e3 / held.count as f64;
@@ -151,9 +157,27 @@ impl Bench {
         report.value(&format!("rate {name}"), reached, "/s", Target::AtLeast(RATE * 0.99), "acknowledged");
         let half = held.backlog.len() / 2;
         let (early, late) = held.backlog.split_at(half);
-        report.value(&format!("backlog {name}, growth"), median(late) - median(early), "", Target::AtMost(RATE / 10.0), "effects and records that wait: median of the second half less that of the first");
-        report.value(&format!("p50 {name}"), median(&held.latency) * 1e3, "ms", Target::None, "from sending to arrival");
-        report.value(&format!("p99 {name}"), quantile(&held.latency, 0.99) * 1e3, "ms", Target::None, "from sending to arrival");
+        report.value(
+            &format!("backlog {name}, growth"),
+            median(late) - median(early),
+            "",
+            Target::AtMost(RATE / 10.0),
+            "effects and records that wait: median of the second half less that of the first",
+        );
+        report.value(
+            &format!("p50 {name}"),
+            median(&held.latency) * 1e3,
+            "ms",
+            Target::None,
+            "from sending to arrival",
+        );
+        report.value(
+            &format!("p99 {name}"),
+            quantile(&held.latency, 0.99) * 1e3,
+            "ms",
+            Target::None,
+            "from sending to arrival",
+        );
         let mut highest = 0.0;
         for step in 1..=16 {
             let rate = 1_000.0 * f64::from(step);
@@ -175,7 +199,13 @@ impl Bench {
         let held = self.stretch(&mut place, RATE, seconds)?;
         let reached = held.count as f64 / held.sent.took.as_secs_f64();
         let each = held.node_cpu * 1e3 / held.count as f64;
-        report.value("CPU with 1,000 rules of 1,000 types", each, "ms/event", Target::AtMost(0.3), &format!("at {RATE:.0}/s for {seconds} s"));
+        report.value(
+            "CPU with 1,000 rules of 1,000 types",
+            each,
+            "ms/event",
+            Target::AtMost(0.3),
+            &format!("at {RATE:.0}/s for {seconds} s"),
+        );
         report.value("rate with 1,000 rules", reached, "/s", Target::AtLeast(RATE * 0.99), "acknowledged");
         Ok(())
     }
@@ -189,7 +219,13 @@ impl Bench {
         // Until it is acknowledged the event has become durable: what comes after that is ours.
         let after = quantile(&held.latency, 0.99) - median(&held.sent.acknowledged);
         let note = "sending to arrival, p99, less the median acknowledgement and the median append of the firing";
-        report.value("durable → action at 500/s, 100 rules, p99 beyond the fsync", (after - flush) * 1e3, "ms", Target::AtMost(10.0), note);
+        report.value(
+            "durable → action at 500/s, 100 rules, p99 beyond the fsync",
+            (after - flush) * 1e3,
+            "ms",
+            Target::AtMost(10.0),
+            note,
+        );
         report.value("acknowledged at 500/s, p50", median(&held.sent.acknowledged) * 1e3, "ms", Target::None, "");
         Ok(())
     }
@@ -206,7 +242,8 @@ impl Bench {
                 .map(|nth| json!({"specversion": "1.0", "id": format!("{round}-{nth}"), "source": "/bench", "type": "bench.three", "data": {"number": nth}}))
                 .collect();
             let body = Value::from(events).to_string();
-            let bytes = request("POST", "/events", &[("content-type", "application/cloudevents-batch+json")], body.as_bytes());
+            let bytes =
+                request("POST", "/events", &[("content-type", "application/cloudevents-batch+json")], body.as_bytes());
             let answer = self.runtime.block_on(Client::new(place.node.addr()).send(&bytes));
             let answer = answer.map_err(|why| format!("POST /events: {why}"))?;
             if answer.status() != 202 {
@@ -217,7 +254,10 @@ impl Bench {
                 loop {
                     let (running, status) =
                         (api.get("/api/v1/runs?status=running&limit=1").await?, api.get("/api/v1/status").await?);
-                    if running.get("found") == Some(&json!(0)) && waiting(&status) == 0 && self.sink.count() as u64 >= 3 * RUNS {
+                    if running.get("found") == Some(&json!(0))
+                        && waiting(&status) == 0
+                        && self.sink.count() as u64 >= 3 * RUNS
+                    {
                         return Ok::<(), String>(());
                     }
                     if began.elapsed() > Duration::from_secs(60) {
@@ -231,9 +271,27 @@ impl Bench {
         }
         place.node.stop()?;
         let durations = durations(&place.setup)?;
-        report.rounds("three-step runs, 1,000 at once", &per_core, "runs/CPU s", Target::None, "three keyed POSTs each");
-        report.rounds("three-step runs, 1,000 at once, by the clock", &rates, "runs/s", Target::None, "64 requests at once: the limit of a connection that says none");
-        report.value("three-step runs, p99 of a run", quantile(&durations, 0.99) * 1e3, "ms", Target::None, "all thousand start at once, so most of it is waiting");
+        report.rounds(
+            "three-step runs, 1,000 at once",
+            &per_core,
+            "runs/CPU s",
+            Target::None,
+            "three keyed POSTs each",
+        );
+        report.rounds(
+            "three-step runs, 1,000 at once, by the clock",
+            &rates,
+            "runs/s",
+            Target::None,
+            "64 requests at once: the limit of a connection that says none",
+        );
+        report.value(
+            "three-step runs, p99 of a run",
+            quantile(&durations, 0.99) * 1e3,
+            "ms",
+            Target::None,
+            "all thousand start at once, so most of it is waiting",
+        );
         Ok(())
     }
 }

@@ -67,9 +67,15 @@ impl Bench {
         let (mut with_rules, mut batch_ours, mut single_ours) = (vec![], vec![], vec![]);
         for round in 0..=ROUNDS {
             // The first round warms up.
-            let keep = |list: &mut Vec<f64>, value: f64| if round > 0 { list.push(value) };
-            let loop_us = bare::batches(&self.folder.join(format!("bare-{round}")), &mut made, self.count, BATCH)?;
-            let sent = self.post(&plain, made.batches(self.count, BATCH), 1, self.count)?;
+            let keep = |list: &mut Vec<f64>, value: f64| {
+                if round > 0 {
+                    list.push(value)
+                }
+            };
+            // More of what costs little: /proc counts in ticks of 10 ms.
+            let many = 4 * self.count;
+            let loop_us = bare::batches(&self.folder.join(format!("bare-{round}")), &mut made, many, BATCH)?;
+            let sent = self.post(&plain, made.batches(many, BATCH), 1, many)?;
             keep(&mut bare, loop_us);
             keep(&mut batch, sent.node);
             keep(&mut batch_ours, sent.ours);
@@ -81,12 +87,42 @@ impl Bench {
             let sent = self.post(&ruled, made.singles(self.count), CLIENTS, self.count)?;
             keep(&mut with_rules, sent.node);
         }
-        report.rounds("bare loop, batches of 100", &bare, "µs CPU/event", Target::None, "append with CRC and BLAKE3, one writer, 1 KiB events");
-        report.rounds("HTTP, batches of 100", &batch, "µs CPU/event", Target::None, "one connection; the fold is in it, no rules");
-        report.rounds("bare loop / HTTP in batches of 100", &ratio, "", Target::AtLeast(0.6), "ratio of events per CPU second, in each round");
-        report.rounds("single POST before the fold", &single, "µs CPU/event", Target::AtMost(40.0), "64 connections; all threads but the one that folds");
+        report.rounds(
+            "bare loop, batches of 100",
+            &bare,
+            "µs CPU/event",
+            Target::None,
+            "append with CRC and BLAKE3, one writer, 1 KiB events",
+        );
+        report.rounds(
+            "HTTP, batches of 100",
+            &batch,
+            "µs CPU/event",
+            Target::None,
+            "one connection; the fold is in it, no rules",
+        );
+        report.rounds(
+            "bare loop / HTTP in batches of 100",
+            &ratio,
+            "",
+            Target::AtLeast(0.6),
+            "ratio of events per CPU second, in each round",
+        );
+        report.rounds(
+            "single POST before the fold",
+            &single,
+            "µs CPU/event",
+            Target::AtMost(40.0),
+            "64 connections; all threads but the one that folds",
+        );
         report.rounds("single POST with the fold, no rules", &folded, "µs CPU/event", Target::None, "64 connections");
-        report.rounds("single POST with the fold and 100 rules", &with_rules, "µs CPU/event", Target::AtMost(55.0), "each event is of the type of one rule");
+        report.rounds(
+            "single POST with the fold and 100 rules",
+            &with_rules,
+            "µs CPU/event",
+            Target::AtMost(55.0),
+            "each event is of the type of one rule",
+        );
         report.rounds("sender, batches of 100", &batch_ours, "µs CPU/event", Target::None, "the process of the bench");
         report.rounds("sender, single POST", &single_ours, "µs CPU/event", Target::None, "the process of the bench");
         Ok(())
@@ -125,9 +161,15 @@ impl Bench {
         self.post(&node, made.singles(count), CLIENTS, count)?;
         let after = page()?;
         let append = Histogram::between(&before, &after, "ensue_log_append_seconds", "");
-        let durable = Histogram::between(&before, &after, "ensue_stage_seconds", "stage=\"Durable\"");
+        let durable = Histogram::between(&before, &after, "ensue_stage_seconds", "stage=\"durable\"");
         let ratio = durable.quantile(0.99) / append.quantile(0.5);
-        report.value("received → durable, p99 / median append", ratio, "", Target::AtMost(3.0), "64 clients; the append is one write and one fsync");
+        report.value(
+            "received → durable, p99 / median append",
+            ratio,
+            "",
+            Target::AtMost(3.0),
+            "64 clients; the append is one write and one fsync",
+        );
         report.value("median append", append.quantile(0.5) * 1e3, "ms", Target::None, "by the node's own histogram");
         drop(node);
         let Some(slow) = setup.slow_flushes(SLOW) else {
@@ -148,8 +190,20 @@ impl Bench {
             ours.push(each(flushes));
             ratios.push(flushes / loop_flushes);
         }
-        report.rounds("bare loop, 3 ms flush, 64 clients", &bare, "fsyncs/1,000 events", Target::None, "natural group commit");
-        report.rounds("HTTP, 3 ms flush, 64 clients", &ours, "fsyncs/1,000 events", Target::None, "fdatasync of the process made slow by strace");
+        report.rounds(
+            "bare loop, 3 ms flush, 64 clients",
+            &bare,
+            "fsyncs/1,000 events",
+            Target::None,
+            "natural group commit",
+        );
+        report.rounds(
+            "HTTP, 3 ms flush, 64 clients",
+            &ours,
+            "fsyncs/1,000 events",
+            Target::None,
+            "fdatasync of the process made slow by strace",
+        );
         report.rounds("fsyncs, HTTP / bare loop", &ratios, "", Target::AtMost(1.2), "");
         Ok(())
     }
@@ -165,7 +219,13 @@ impl Bench {
             std::thread::sleep(Duration::from_millis(300));
             idle.push(node.resident() as f64 / 1e6);
         }
-        report.rounds("ready, empty store", &ready, "ms", Target::AtMost(100.0), "from the start of the process, 100 rules");
+        report.rounds(
+            "ready, empty store",
+            &ready,
+            "ms",
+            Target::AtMost(100.0),
+            "from the start of the process, 100 rules",
+        );
         report.rounds("resident, idle", &idle, "MB", Target::AtMost(40.0), "100 rules");
         let setup = self.setup("many", &events::rules(100))?;
         let (mut node, _) = self.start(&setup)?;
@@ -175,12 +235,36 @@ impl Bench {
             (sent, took) = (sent + 20_000, took + cost.took);
         }
         let rate = sent as f64 / took.as_secs_f64();
-        report.value("events taken in a second", rate, "/s", Target::None, "batches of 100, 2 connections, 100 rules, to the end of the fold");
-        report.value(&format!("resident, {name} events"), node.resident() as f64 / 1e6, "MB", Target::AtMost(100.0), note);
+        report.value(
+            "events taken in a second",
+            rate,
+            "/s",
+            Target::None,
+            "batches of 100, 2 connections, 100 rules, to the end of the fold",
+        );
+        report.value(
+            &format!("resident, {name} events"),
+            node.resident() as f64 / 1e6,
+            "MB",
+            Target::AtMost(100.0),
+            note,
+        );
         let bytes = made.bytes as f64;
         let kept = size(&setup.data().join("log"), &["log"])? + size(&setup.data(), &["db", "db-wal"])?;
-        report.value("kept / sent bytes", kept as f64 / bytes, "", Target::AtMost(1.2), "segments and state against the bytes of the events");
-        report.value("written / sent bytes", node.written() as f64 / bytes, "", Target::None, "what the kernel wrote for the process, whole pages, indexes and cut-off logs of the state with it");
+        report.value(
+            "kept / sent bytes",
+            kept as f64 / bytes,
+            "",
+            Target::AtMost(1.2),
+            "segments and state against the bytes of the events",
+        );
+        report.value(
+            "written / sent bytes",
+            node.written() as f64 / bytes,
+            "",
+            Target::None,
+            "what the kernel wrote for the process, whole pages, indexes and cut-off logs of the state with it",
+        );
         let mut starts = vec![];
         for _ in 0..ROUNDS {
             // Something that the last checkpoint does not have.
@@ -191,7 +275,13 @@ impl Bench {
             starts.push(took.as_secs_f64() * 1e3);
         }
         report.rounds(&format!("ready after kill -9, {name} events"), &starts, "ms", Target::AtMost(500.0), note);
-        report.value(&format!("resident after kill -9, {name} events"), node.resident() as f64 / 1e6, "MB", Target::None, "");
+        report.value(
+            &format!("resident after kill -9, {name} events"),
+            node.resident() as f64 / 1e6,
+            "MB",
+            Target::None,
+            "",
+        );
         let binary = std::fs::metadata(&self.binary).map_or(0, |known| known.len());
         report.value("binary", binary as f64 / 1e6, "MB", Target::AtMost(40.0), "as it is given to this bench");
         Ok(())

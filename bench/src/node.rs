@@ -51,7 +51,8 @@ impl Setup {
         let there = Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
         // -D: the process stays our child. The filter lets all other calls pass at full speed.
         let inject = format!("inject=fdatasync:delay_exit={micros}");
-        let words = ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &inject];
+        let words =
+            ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &inject];
         let under = words.map(str::to_owned).to_vec();
         there.is_ok_and(|status| status.success()).then(|| Setup { under, ..self.clone() })
     }

@@ -56,7 +56,15 @@ impl Report {
         self.push(name, median(values), spread, unit, target, note);
     }
 
-    fn push(&mut self, name: &str, value: f64, spread: Option<(f64, f64)>, unit: &'static str, target: Target, note: &str) {
+    fn push(
+        &mut self,
+        name: &str,
+        value: f64,
+        spread: Option<(f64, f64)>,
+        unit: &'static str,
+        target: Target,
+        note: &str,
+    ) {
         let measured = Measured { name: name.into(), value, spread, unit, target, note: note.into() };
         println!("{}", measured.json(self.bench));
         self.lines.push(measured);
@@ -80,9 +88,12 @@ impl Report {
 
     fn section(&self) -> String {
         let mut out = format!("## {}\n\n{}\n\n", self.bench, circumstances());
-        out.push_str("| measured | value | lowest to highest | claimed | reached | note |\n|---|---:|---|---|---|---|\n");
+        out.push_str(
+            "| measured | value | lowest to highest | claimed | reached | note |\n|---|---:|---|---|---|---|\n",
+        );
         for line in &self.lines {
-            let spread = line.spread.map_or(String::new(), |(low, high)| format!("{} to {}", number(low), number(high)));
+            let spread =
+                line.spread.map_or(String::new(), |(low, high)| format!("{} to {}", number(low), number(high)));
             let claimed = match line.target {
                 Target::AtMost(bound) => format!("≤ {}", number(bound)),
                 Target::AtLeast(bound) => format!("≥ {}", number(bound)),
@@ -154,12 +165,14 @@ fn number(value: f64) -> String {
 
 /// When, by which command, on what kind of machine.
 fn circumstances() -> String {
-    let date = Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]).output().map(|out| out.stdout).unwrap_or_default();
+    let date =
+        Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]).output().map(|out| out.stdout).unwrap_or_default();
     let words: Vec<String> = std::env::args().skip(1).collect();
     let given: Vec<&str> = words.iter().map(String::as_str).take_while(|word| *word != "--binary").collect();
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let memory = read("/proc/meminfo");
-    let memory = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let memory =
+        memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok());
     let memory: f64 = memory.unwrap_or(0.0) / 1024.0 / 1024.0;
     let kernel = read("/proc/sys/kernel/osrelease");
     let kernel = kernel.split(['-', '\n']).next().unwrap_or_default();

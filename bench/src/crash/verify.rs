@@ -331,3 +331,83 @@ fn steps(facts: &Facts, seen: &[Seen], verdict: &mut Verdict) {
         verdict.wrong.push(format!("the sink got {step} of {id} {} times, and no run has it", seen.len()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: Key = Key([1; 16]);
+    const EFFECT: Key = Key([2; 16]);
+
+    /// One bad order at 1, of which the rule `sad` has made a run that is over; and what the sink has seen.
+    fn facts() -> (Facts, Vec<Seen>) {
+        let mut facts = Facts::default();
+        facts.orders.insert("a".into(), vec![1]);
+        facts.bad.insert("a".into());
+        facts.done.insert("a".into(), vec![7]);
+        for rule in ["default/order", "default/careful", "default/sad"] {
+            facts.decided.insert((rule.into(), 1), 1);
+        }
+        facts.decided.insert(("default/follow".into(), 7), 1);
+        facts.fired.insert(RUN, vec![Fired { rule: "default/sad".into(), order: "a".into(), at: Position(2) }]);
+        facts.started.insert(RUN, 1);
+        facts.ended.insert(RUN, vec!["failed".into()]);
+        facts.answered.insert((RUN, "sorry".into()), (1_000_000, EFFECT));
+        (facts, vec![seen(999_000)])
+    }
+
+    fn seen(at: i64) -> Seen {
+        Seen { at, step: "sorry".into(), id: "a".into(), key: None, status: 200 }
+    }
+
+    fn judged(facts: &Facts, seen: &[Seen], position: u64) -> Verdict {
+        let mut verdict = Verdict::default();
+        acknowledged(facts, &BTreeMap::from([("a".to_owned(), position)]), &mut verdict);
+        decisions(facts, &mut verdict);
+        runs(facts, &mut verdict);
+        steps(facts, seen, &mut verdict);
+        verdict
+    }
+
+    #[test]
+    fn what_is_as_it_should_be_is_good() {
+        let (facts, seen) = facts();
+        let verdict = judged(&facts, &seen, 1);
+        assert!(verdict.is_good(), "{}", verdict.details());
+    }
+
+    type Change = fn(&mut Facts, &mut Vec<Seen>);
+    type Wrong = fn(&Verdict) -> &Vec<String>;
+
+    #[test]
+    fn what_is_not_is_found() {
+        let cases: &[(&str, Change, Wrong)] = &[
+            ("an order is gone", |f, _| drop(f.orders.insert("a".into(), vec![])), |v| &v.lost),
+            ("an order is elsewhere", |f, _| drop(f.orders.insert("a".into(), vec![5])), |v| &v.lost),
+            ("a rule never fired", |f, _| f.decided.retain(|(rule, _), _| rule != "default/order"), |v| &v.lost),
+            ("a rule fired twice", |f, _| f.decided.values_mut().for_each(|times| *times += 1), |v| &v.decided_twice),
+            (
+                "a firing is there twice",
+                |f, _| {
+                    f.fired.entry(RUN).or_default().push(Fired {
+                        rule: "default/sad".into(),
+                        order: "a".into(),
+                        at: Position(3),
+                    });
+                },
+                |v| &v.decided_twice,
+            ),
+            ("done after its answer", |_, s| s.push(seen(1_000_000 + TOLERANCE + 1)), |v| &v.repeated),
+            ("a run is not over", |f, _| drop(f.ended.remove(&RUN)), |v| &v.wrong),
+            ("a run ended twice", |f, _| f.ended.entry(RUN).or_default().push("failed".into()), |v| &v.wrong),
+            ("an answer that nobody gave", |_, s| s.clear(), |v| &v.wrong),
+            ("a request of no run", |_, s| s.push(Seen { step: "other".into(), ..seen(1) }), |v| &v.wrong),
+        ];
+        for (name, change, list) in cases {
+            let (mut facts, mut seen) = facts();
+            change(&mut facts, &mut seen);
+            let verdict = judged(&facts, &seen, 1);
+            assert!(!list(&verdict).is_empty(), "{name}: {verdict:?}");
+        }
+    }
+}
