@@ -49,7 +49,7 @@ pub use cat::{Cat, entry_json};
 pub use error::Error;
 pub use file::{FileLog, Options};
 pub use format::identity;
-pub use log::{Agreement, By, Draft, Entry, Found, Log, Trimmed, Unreadable};
+pub use log::{Agreement, By, Draft, Entry, Extent, Found, Log, Trimmed, Unreadable};
 pub use reader::Reader;
 pub use recover::{Cut, Damage, Recovery};
 pub use verify::Verified;

@@ -134,6 +134,19 @@ pub struct Trimmed {
     pub bytes: u64,
 }
 
+/// One file of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Its first record.
+    pub first: Position,
+    /// The position after its last record.
+    pub end: Position,
+    /// Its length.
+    pub bytes: u64,
+    /// The append time of its last record.
+    pub last_at: Option<Time>,
+}
+
 /// Whether a state was made from this log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {

@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::index::{id_key, ref_hash, second_key};
 use crate::scan::Why;
 use crate::segment::Segment;
-use crate::{Agreement, By, Entry, Error, Found, Options, Unreadable};
+use crate::{Agreement, By, Entry, Error, Extent, Found, Options, Unreadable};
 
 /// What writer and readers share.
 pub(crate) struct Shared<D: Disk> {
@@ -85,6 +85,22 @@ impl<D: Disk> Reader<D> {
     #[must_use]
     pub fn last_at(&self) -> Option<Time> {
         self.shared.view().last_at
+    }
+
+    /// The files of the log in order; records are appended to the last one. What retention is planned by.
+    #[must_use]
+    pub fn extents(&self) -> Vec<Extent> {
+        let segments = self.shared.view().segments.clone();
+        let extent = |segment: &Arc<Segment<D>>| {
+            let summary = segment.summary();
+            Extent {
+                first: Position(summary.first),
+                end: Position(summary.first + summary.count),
+                bytes: summary.len,
+                last_at: summary.last_at,
+            }
+        };
+        segments.iter().filter(|segment| segment.file.is_some()).map(extent).collect()
     }
 
     /// Waits until the log reaches past a position, or until the time is up. Returns the end.

@@ -16,7 +16,7 @@ const DEPTH: usize = 16;
 const MANIFEST: u64 = 4 << 20;
 
 /// A checked configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Applied {
     files: Vec<ConfigFile>,
     documents: Vec<Document>,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ensue_event::Position;
 use ensue_lang::Diagnostic;
 
 /// Why a node did not start.
@@ -41,6 +42,20 @@ pub enum Error {
     /// The fold cannot go on.
     #[error("the log cannot be folded: {0}")]
     Fold(String),
+    /// The state is lost, and so is the beginning of the log that it could be folded anew from.
+    #[error(
+        "the state cannot be used ({why}), the log begins at record {first}, and no snapshot in {} goes on from there ({tried}); start the version of ensue that ran here last, restore the data folder from a backup, or begin with a new one", folder.display()
+    )]
+    NoSnapshot {
+        /// What is wrong with the state.
+        why: String,
+        /// The first record of the log.
+        first: Position,
+        /// Where snapshots were looked for.
+        folder: PathBuf,
+        /// Why each of them could not be taken.
+        tried: String,
+    },
     /// Everybody could send events.
     #[error(
         "events without a token are only taken on a loopback address, not on {0}; leave open ingest out, or listen on 127.0.0.1"

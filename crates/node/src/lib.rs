@@ -17,12 +17,14 @@
 //! - A start folds the log to its end before any effect leaves.
 //!
 //! Map, in the order in which an event meets it: [`options`] → `recover` (a start) → [`http`] (its `ingest` and `hooks`)
-//! → `ingest` → `queue` → `writer` → `feed` → `folder` → `dispatch`; beside them `clock`, `drive`, `schedule`, `reload`, `config`,
+//! → `ingest` → `queue` → `writer` → `feed` → `folder` → `dispatch`; beside them `clock`, `drive`, `schedule`, `retain`, `snapshot`, `chore`, `reload`, `config`,
 //! [`token`], `metrics`; all held by [`node`].
 
 pub mod options;
 
 mod error;
+
+mod snapshot;
 
 mod recover;
 
@@ -31,6 +33,8 @@ pub mod http;
 mod ingest;
 
 mod queue;
+
+mod chore;
 
 mod writer;
 
@@ -46,6 +50,8 @@ mod drive;
 
 mod schedule;
 
+mod retain;
+
 mod config;
 
 mod reload;
@@ -60,5 +66,5 @@ pub use config::{read_folder, read_folder_with};
 pub use drive::{DiskCall, DiskHook};
 pub use error::Error;
 pub use node::{Node, Running};
-pub use options::{Configured, Fatal, FoldHook, Limits, Options, Reached};
+pub use options::{Configured, Fatal, FoldHook, Limits, Options, Reached, Retention};
 pub use token::{Scope, Token, Tokens};

@@ -18,6 +18,7 @@ use ensue_state::{Lock, Sqlite};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle as Task;
 
+use crate::chore::Chore;
 use crate::clock::Clock;
 use crate::config::{self, Wrong};
 use crate::drive::Drive;
@@ -31,8 +32,8 @@ use crate::options::{Options, Reached};
 use crate::queue::{Fate, Queue, Refused};
 use crate::recover::{self, Recovered};
 use crate::token::Tokens;
-use crate::writer::Writer;
-use crate::{dispatch, reload, schedule};
+use crate::writer::{Full, Writer};
+use crate::{dispatch, reload, retain, schedule};
 
 /// Whom the fold records the decision of a command for.
 const OPERATOR: &str = "operator";
@@ -48,6 +49,7 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tokens: Tokens,
+    pub(crate) chores: std::sync::mpsc::Sender<Chore>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) buckets: Mutex<BTreeMap<String, Bucket>>,
     /// A version of the configuration that was refused, until one is taken.
@@ -230,6 +232,7 @@ impl Node {
         let world = Arc::new(World::new(Arc::clone(&secrets), options.data.join("cache")));
         let reader = log.reader();
         let fold = Arc::new(Fold::new(pump));
+        let (chores, to_do) = std::sync::mpsc::channel();
         let core = Arc::new(Core {
             queue: Arc::clone(&queue),
             feed: Arc::clone(&feed),
@@ -239,6 +242,7 @@ impl Node {
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
             tokens,
+            chores,
             secrets,
             buckets: Mutex::default(),
             wrong: Mutex::new(None),
@@ -270,6 +274,8 @@ impl Node {
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
             fatal: Arc::clone(&fatal),
+            chores: to_do,
+            full: Full::default(),
         };
         let folder = Folder {
             fold,
@@ -300,6 +306,7 @@ impl Node {
             tokio::spawn(reload::watch(Arc::clone(&core))),
             tokio::spawn(reload::freeze(Arc::clone(&core))),
             tokio::spawn(schedule::run(Arc::clone(&core))),
+            tokio::spawn(retain::run(Arc::clone(&core))),
         ];
         let server = tokio::spawn(http::serve(listener, Arc::clone(&core)));
         tracing::info!(%addr, took = ?began.elapsed(), "ready");
@@ -340,6 +347,11 @@ impl Running {
             .into_iter()
             .filter_map(|entry| if let Entry::Record(record) = entry { Some(record) } else { None })
             .collect())
+    }
+
+    /// Trims what is past retention, now: the first record that is left, where something went. Else why not.
+    pub async fn retain(&self) -> Result<Option<Position>, String> {
+        retain::now(&self.core).await
     }
 
     /// Reads the configuration's folder again, now: for a signal. The position at which a new version is in force,

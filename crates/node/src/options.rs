@@ -8,6 +8,7 @@ use std::time::Duration;
 use ensue_connect::Provider;
 use ensue_event::ours::ConfigFile;
 use ensue_event::{Position, Record, Span};
+use ensue_log::Options as LogOptions;
 
 use crate::drive::DiskHook;
 
@@ -45,6 +46,10 @@ pub struct Options {
     pub secrets: Vec<Provider>,
     /// Bounds.
     pub limits: Limits,
+    /// How much of the log is kept.
+    pub retention: Retention,
+    /// Settings of the log; tests have small segments.
+    pub log: LogOptions,
     /// What to do when the node cannot go on.
     pub fatal: Fatal,
     /// Called with each record before it is folded, where it may panic: for tests of what is set aside.
@@ -65,6 +70,8 @@ impl Options {
             open_ingest: false,
             secrets: vec![Provider::env()],
             limits: Limits::default(),
+            retention: Retention::default(),
+            log: LogOptions::default(),
             fatal: Arc::new(|why| tracing::error!(why, "the node cannot go on")),
             before_fold: None,
             disk: None,
@@ -81,8 +88,20 @@ impl std::fmt::Debug for Options {
             .field("observe", &self.observe)
             .field("open_ingest", &self.open_ingest)
             .field("limits", &self.limits)
+            .field("retention", &self.retention)
             .finish_non_exhaustive()
     }
+}
+
+/// How much of the log is kept: whole segments go that are past one of these. By default everything is kept.
+///
+/// Runs, windows and timers hold by value what they need, so what is not over outlives the records that it came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Records appended longer ago than this go.
+    pub age: Option<Span>,
+    /// The oldest records go while the log is longer than this, in bytes.
+    pub bytes: Option<u64>,
 }
 
 /// Bounds of a node: each queue has one, and one rule.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ensue_engine::FOLD;
 use ensue_event::ours::{ConfigApplied, NodeStarted, Ours};
 use ensue_event::{Digest, Key, Position};
-use ensue_log::{Blobs, By, Draft, FileLog, Log, Options as LogOptions, Reader};
+use ensue_log::{Blobs, By, Draft, FileLog, Log, Reader};
 use ensue_pump::{Outgoing, Pump, Start, pump, start};
 use ensue_state::{Lock, Sqlite, State};
 
@@ -18,9 +18,8 @@ use crate::error::Error;
 use crate::folder::one;
 use crate::options::{Configured, FoldHook, Options};
 use crate::reload;
+use crate::snapshot::{self, STATE};
 
-/// The name of the state's file in the data folder.
-const STATE: &str = "state.db";
 /// How many quarantined records a start passes by at most; more than these are no longer single bad records.
 const ASIDE: usize = 100_000;
 /// Records read at once.
@@ -45,19 +44,38 @@ pub(crate) fn recover(options: &Options) -> Result<Recovered, Error> {
     // A wrong configuration stops a start before anything is changed.
     let wanted = config::wanted(&options.config)?;
     let path = data.join(STATE);
-    let (store, known) = open_state(&path)?;
+    let store = open_state(&path)?;
+    match open(options, wanted.clone(), store) {
+        // A page that is broken may be met only when it is written to: the log has all that the state had.
+        Err(Error::State(why)) if why.must_rebuild() => {
+            let store = (anew(&path, &why.to_string())?, None);
+            open(options, wanted, store)
+        }
+        opened => opened,
+    }
+    .map(|(log, blobs, clock, pump)| Recovered { lock, log, blobs, clock, pump })
+}
+
+type Opened = (FileLog<Drive>, Blobs<Drive>, Arc<Clock>, Pump<Sqlite>);
+
+fn open(
+    options: &Options,
+    wanted: Option<Applied>,
+    (store, known): (Sqlite, Option<Position>),
+) -> Result<Opened, Error> {
+    let data = &options.data;
     let disk = Arc::new(Drive::new(options.disk.clone()));
-    let (log, recovery) = FileLog::open(Arc::clone(&disk), &data.join("log"), LogOptions::default(), known)?;
+    let (log, recovery) = FileLog::open(Arc::clone(&disk), &data.join("log"), options.log.clone(), known)?;
     tell(&recovery);
     let blobs = Blobs::open(disk, &data.join("blobs"))?;
     let clock = Arc::new(Clock::after(log.last_at()));
-    let (pump, start) = open_pump(store, &path, &log.reader())?;
+    let (pump, start) = open_pump(store, data, &log.reader())?;
     let mut recovery =
         Recovery { log, blobs, clock, pump, before: options.before_fold.clone(), checkpointed: start.from };
     recovery.fold_all()?;
     recovery.say(&start, wanted, options)?;
     let Recovery { log, blobs, clock, pump, .. } = recovery;
-    Ok(Recovered { lock, log, blobs, clock, pump })
+    Ok((log, blobs, clock, pump))
 }
 
 /// Opens the state; a broken one is set aside. Also the position after the last record that it holds.
@@ -96,7 +114,7 @@ fn tell(recovery: &ensue_log::Recovery) {
     }
 }
 
-fn open_pump(store: Sqlite, path: &Path, reader: &Reader<Drive>) -> Result<(Pump<Sqlite>, Start), Error> {
+fn open_pump(store: Sqlite, data: &Path, reader: &Reader<Drive>) -> Result<(Pump<Sqlite>, Start), Error> {
     let aside: BTreeSet<Position> = reader
         .find_by(By::Type("dev.ensue.record.quarantined"), ASIDE)?
         .iter()
@@ -105,15 +123,46 @@ fn open_pump(store: Sqlite, path: &Path, reader: &Reader<Drive>) -> Result<(Pump
             _ => None,
         })
         .collect();
+    let (path, first) = (data.join(STATE), reader.first());
     let chain = |position: Position| -> Option<Digest> { reader.chain(position).ok() };
-    match start::open(store, reader.end(), &chain, aside.clone()) {
-        Ok(opened) => Ok(opened),
-        Err((store, why)) => {
-            drop(store);
-            let store = anew(path, &why.to_string())?;
-            start::open(store, reader.end(), &chain, aside).map_err(|(_, why)| Error::Fold(why.to_string()))
+    let open = |store: Sqlite| start::open(store, reader.end(), &chain, aside.clone());
+    let is_new = store.applied().is_ok_and(|applied| applied.is_none());
+    let why = match open(store) {
+        Ok((pump, start)) if start.from >= first => return Ok((pump, start)),
+        Ok(_) => format!("it has nothing, or ends before record {first}"),
+        Err((_, why)) => why.to_string(),
+    };
+    if first == Position(0) {
+        return open(anew(&path, &why)?).map_err(|(_, why)| Error::Fold(why.to_string()));
+    }
+    // What it could be folded anew from is trimmed: a snapshot takes its place. Without one nothing is touched.
+    let mut tried = Vec::new();
+    let mut fits = Vec::new();
+    for (position, from) in snapshot::list(data)? {
+        match snapshot::fits(&from, reader) {
+            Ok(()) => fits.push((position, from)),
+            Err(why) => tried.push(format!("{position}: {why}")),
         }
     }
+    if !fits.is_empty() && !is_new {
+        let aside = ensue_state::sqlite::set_aside(&path)?;
+        tracing::warn!(why, aside = %aside.display(), "the state is set aside");
+    }
+    for (position, from) in fits {
+        ensue_state::sqlite::restore(&from, &path)?;
+        let opened = Sqlite::open(&path, Pump::<Sqlite>::tables()).map_err(|why| why.to_string());
+        match opened.and_then(|store| open(store).map_err(|(_, why)| why.to_string())) {
+            Ok(opened) => {
+                tracing::warn!(why, snapshot = %from.display(), "the state is restored from a snapshot and goes on from there");
+                return Ok(opened);
+            }
+            Err(why) => tried.push(format!("{position}: {why}")),
+        }
+        // What was tried and is no use must not be taken for the state by the next start.
+        snapshot::remove(&path)?;
+    }
+    let tried = if tried.is_empty() { "there is none".to_owned() } else { tried.join("; ") };
+    Err(Error::NoSnapshot { why, first, folder: snapshot::folder(data), tried })
 }
 
 /// The loop before it is live: it folds and appends, and nothing leaves.
@@ -153,7 +202,11 @@ impl Recovery {
         if position < self.checkpointed {
             return Ok(());
         }
-        let chain = self.log.chain(position)?;
+        // The last records of a segment can be lost, and with them what their chain would be: the next record has one.
+        let chain = match self.log.chain(position) {
+            Err(ensue_log::Error::Damaged { .. }) => return Ok(()),
+            chain => chain?,
+        };
         if self.pump.checkpoint(chain)? {
             self.checkpointed = position.next();
             self.log.set_checkpoint(position, chain);

@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use ensue_event::ours::{EventConflict, Ours};
 use ensue_event::{Key, Origin, Position, Record};
 use ensue_log::{Blobs, Draft, Error as LogError, FileLog, Log};
 
+use crate::chore::Chore;
 use crate::clock::Clock;
 use crate::drive::Drive;
 use crate::feed::Feed;
@@ -22,6 +24,9 @@ use crate::queue::{Fate, Job, Queue, Refused, size};
 /// How long the writer waits before it tries again to write what must not be lost to a full disk.
 const FULL_PAUSE: Duration = Duration::from_millis(500);
 
+/// How often it is said at most that the disk is full.
+const FULL_AGAIN: Duration = Duration::from_secs(10);
+
 /// What the writer's thread owns.
 pub(crate) struct Writer {
     pub(crate) log: FileLog<Drive>,
@@ -31,6 +36,25 @@ pub(crate) struct Writer {
     pub(crate) clock: Arc<Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) fatal: Fatal,
+    pub(crate) chores: Receiver<Chore>,
+    pub(crate) full: Full,
+}
+
+/// What is said of a full disk: once in a while, with how often it was so.
+#[derive(Default)]
+pub(crate) struct Full {
+    said: Option<Instant>,
+    since: u64,
+}
+
+impl Full {
+    fn say(&mut self, why: &LogError) {
+        self.since += 1;
+        if self.said.is_none_or(|said| said.elapsed() >= FULL_AGAIN) {
+            tracing::warn!(%why, batches = self.since, "the disk is full");
+            *self = Full { said: Some(Instant::now()), since: 0 };
+        }
+    }
 }
 
 /// Where an arrival of a batch ends up.
@@ -58,6 +82,9 @@ impl Writer {
     /// Writes until the queue ends.
     pub(crate) fn run(mut self) {
         while let Some((jobs, urgent)) = self.queue.take() {
+            while let Ok(chore) = self.chores.try_recv() {
+                chore.run(&mut self.log);
+            }
             if jobs.is_empty() {
                 self.tidy();
                 continue;
@@ -118,7 +145,7 @@ impl Writer {
             refuse(jobs, &refused);
             return Err(why);
         }
-        tracing::warn!(%why, "the disk is full");
+        self.full.say(&why);
         refuse(jobs.split_off(urgent.min(jobs.len())), &Refused::Full);
         if jobs.is_empty() {
             return Ok(());

@@ -11,6 +11,7 @@ mod ingest;
 mod operate;
 mod page;
 mod probes;
+mod purge;
 mod query;
 mod rules;
 mod runs;
@@ -85,6 +86,7 @@ routes! {
     GET "/api/v1" Needs::Open, probes::routes: "All routes, and what they need.";
     GET "/api/v1/openapi.json" Needs::Open, probes::openapi: "The same as OpenAPI 3.1.";
     GET "/api/v1/events" READ, events::list: "Records of the log, the newest first.";
+    POST "/api/v1/events/purge" ADMIN, purge::purge: "Destroys the events at these positions, with the copies that firings carry; what still holds them is named.";
     GET "/api/v1/events/{id}" READ, events::one: "An event by id or position, with what was decided about it.";
     GET "/api/v1/decisions" READ, rules::decisions: "Decisions of rules, the newest first, or those about one event.";
     GET "/api/v1/why/{id}" READ, why::why: "The chain of causes of an event, a run or an effect, as a tree.";

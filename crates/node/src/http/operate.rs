@@ -62,8 +62,42 @@ pub(crate) async fn freeze(State(app): State<App>, Extension(who): Who, headers:
     if said.reason.trim().is_empty() {
         return Err(Wrong::bad("a freeze needs a `reason`: somebody will ask for it"));
     }
-    let freeze = Command::Freeze { connection: full(said.connection), rule: full(said.rule) };
+    let (connection, rule) = (full(said.connection), full(said.rule));
+    known(&app, connection.clone(), rule.clone()).await?;
+    let freeze = Command::Freeze { connection, rule };
     command(&app, &who, freeze, &said.reason).await
+}
+
+/// A freeze of a name that nothing has would hold nothing, and whoever mistyped it in a hurry would believe it did.
+async fn known(app: &App, connection: Option<String>, rule: Option<String>) -> Result<(), Wrong> {
+    let unknown = app.read(move |pump| {
+        let (config, outbox) = (&pump.engine().config().config, &pump.engine().state().outbox);
+        let missing = |what: &str, name: &str, all: Vec<String>| {
+            let there = if all.is_empty() { "none is".to_owned() } else { format!("there are: {}", all.join(", ")) };
+            format!("no {what} {name} is in the configuration or in a run; {there}")
+        };
+        // What runs still use may have left the configuration.
+        let in_connection = |name: &str| {
+            config.connections.keys().any(|known| known.to_string() == name)
+                || outbox.iter().any(|(_, row)| row.effect.connection.as_deref() == Some(name))
+        };
+        let in_rule = |name: &str| {
+            config.rules.keys().any(|known| known.to_string() == name)
+                || outbox.iter().any(|(_, row)| row.effect.rule == name)
+        };
+        let all = |names: &mut dyn Iterator<Item = &Name>| names.map(ToString::to_string).collect();
+        match (connection, rule) {
+            (Some(name), _) if !in_connection(&name) => {
+                Some(missing("connection", &name, all(&mut config.connections.keys())))
+            }
+            (_, Some(name)) if !in_rule(&name) => Some(missing("rule", &name, all(&mut config.rules.keys()))),
+            _ => None,
+        }
+    });
+    match unknown.await.ok_or_else(super::answer::stopping)? {
+        Some(why) => Err(Wrong::not_found(why)),
+        None => Ok(()),
+    }
 }
 
 pub(crate) async fn thaw(State(app): State<App>, Extension(who): Who, headers: HeaderMap, body: Body) -> Reached {

@@ -10,6 +10,10 @@ async fn freeze_holds_and_thaw_releases() {
     let place = Place::new(file(sink.config(true))).await;
     let (status, told) = place.post("/api/v1/freeze", json!({"reason": "  "})).await;
     assert_eq!(status, 400, "{told}");
+    for (what, name) in [("connection", "snik"), ("rule", "shop/forward")] {
+        let (status, told) = place.post("/api/v1/freeze", json!({what: name, "reason": "a slip of the hand"})).await;
+        assert_eq!(status, 404, "what holds nothing must not look as if it did: {told}");
+    }
     let (status, told) = place.post("/api/v1/freeze", json!({"reason": "deploys are off"})).await;
     assert_eq!((status, &told["done"]), (200, &json!(true)));
     place.send(order("a", 100)).await;

@@ -109,11 +109,17 @@ async fn a_lost_or_broken_state_is_folded_anew() {
     }
     place.wait_for("dev.ensue.run.finished", 5).await;
     let (_, before) = place.get("/api/v1/runs").await;
-    for harm in ["lost", "broken"] {
+    for harm in ["lost", "broken", "scribbled"] {
         let (_, folder) = place.stop().await;
         let state = folder.path().join("data/state.db");
         match harm {
             "lost" => std::fs::remove_file(&state).unwrap(),
+            // The first page is good, so that only a later read or write meets what is not.
+            "scribbled" => {
+                let mut bytes = std::fs::read(&state).unwrap();
+                bytes.iter_mut().skip(5_000).for_each(|byte| *byte = byte.wrapping_mul(167).wrapping_add(13));
+                std::fs::write(&state, bytes).unwrap();
+            }
             _ => std::fs::write(&state, "this is no database at all, whatever its name says").unwrap(),
         }
         place = Place::at(folder, |_| ()).await;
@@ -121,6 +127,24 @@ async fn a_lost_or_broken_state_is_folded_anew() {
         assert_eq!(before, after, "{harm}");
     }
     assert_eq!(sink.sent().len(), 5, "folding anew acts no second time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_whose_end_is_cut_off_says_so_and_goes_on() {
+    let sink = Sink::new().await;
+    let place = Place::new(file(sink.config(true))).await;
+    place.send(order("a", 100)).await;
+    place.wait_for("dev.ensue.run.finished", 1).await;
+    let (clean, folder) = place.stop().await;
+    assert!(clean);
+    let log = std::fs::read_dir(folder.path().join("data/log")).unwrap();
+    let segment = log.map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "log"));
+    let file = std::fs::OpenOptions::new().write(true).open(segment.unwrap()).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 100).unwrap();
+    let place = Place::at(folder, |_| ()).await;
+    place.send(order("b", 100)).await;
+    place.wait_for("dev.ensue.run.finished", 2).await;
+    assert_eq!(sink.sent().len(), 2, "folding anew acts no second time");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use ensue_node::Configured;
 use serde_json::json;
 
-use crate::support::{Place, Sink, order};
+use crate::support::{Place, Sink, options, order};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_is_followed_and_a_wrong_version_is_refused_whole() {
@@ -35,6 +35,22 @@ async fn a_folder_is_followed_and_a_wrong_version_is_refused_whole() {
     assert_eq!(sink.wait(2).await[1].path, "/other");
     let (_, config) = place.get("/api/v1/config").await;
     assert!(config["refused"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_becomes_empty_drops_no_rule() {
+    let sink = Sink::new().await;
+    let manifests = tempfile::TempDir::new().unwrap();
+    let path = manifests.path().join("all.yaml");
+    std::fs::write(&path, sink.config(true)).unwrap();
+    let folder = manifests.path().to_path_buf();
+    let place = Place::with(|options| options.config = Configured::Folder(folder)).await;
+    std::fs::remove_file(&path).unwrap();
+    // Enough looks that an empty version would have counted.
+    tokio::time::sleep(options(manifests.path()).limits.poll * 8).await;
+    place.send(order("a", 100)).await;
+    sink.wait(1).await;
+    assert_eq!(place.of_type("dev.ensue.config.applied").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

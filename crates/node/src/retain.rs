@@ -1,0 +1,120 @@
+//! Retention: whole segments past what is to be kept go, once a verified snapshot of the state lies past them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ensue_event::ours::{LogTrimmed, Ours, StateSnapshot};
+use ensue_event::{Position, Time};
+use ensue_log::Extent;
+use ensue_pump::pump;
+
+use crate::node::Core;
+use crate::options::Retention;
+use crate::snapshot;
+
+/// How often segments are looked at.
+const EVERY: Duration = Duration::from_secs(60);
+/// Records that may wait for the fold when a snapshot is taken beside it.
+const QUIET: u64 = 10_000;
+
+/// Looks every minute.
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut stop = core.stop.subscribe();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        // On a full disk trimming is what helps; else a fold that is behind has better things to do.
+        let full = core.queue.reserve.load(std::sync::atomic::Ordering::Relaxed) > 0;
+        if core.feed.lag().0 > QUIET && !full {
+            continue;
+        }
+        if let Err(why) = now(&core).await {
+            tracing::warn!(why, "the log is not trimmed");
+        }
+    }
+}
+
+/// Trims what is past retention now. The first record that is left, where something went.
+pub(crate) async fn now(core: &Arc<Core>) -> Result<Option<Position>, String> {
+    let until = past(&core.reader.extents(), &core.options.retention, core.clock.now());
+    if until <= core.reader.first() {
+        return Ok(None);
+    }
+    let data = core.options.data.clone();
+    let taken = tokio::task::spawn_blocking(move || match snapshot::take(&data) {
+        // The one before is not as near, and as good.
+        Err(why) if snapshot::is_full(&why) => {
+            let newest = snapshot::list(&data)?.into_iter().next();
+            newest.map(|(position, _)| Some((position, None))).ok_or(why)
+        }
+        taken => taken.map(|taken| taken.map(|(position, digest)| (position, Some(digest)))),
+    });
+    let taken = taken.await.map_err(|why| why.to_string())?.map_err(|why| why.to_string())?;
+    let Some((position, digest)) = taken else { return Ok(None) };
+    if let Some(digest) = digest {
+        tell(core, StateSnapshot { position, digest }.into()).await?;
+    }
+    // The record that the snapshot ends with stays: by its chain a start sees that both are of one history.
+    let trimmed = core.trim(until.min(position)).await.map_err(|why| why.to_string())?;
+    if trimmed.records == 0 {
+        return Ok(None);
+    }
+    tracing::info!(first = %trimmed.first, records = trimmed.records, bytes = trimmed.bytes, "the log is trimmed");
+    tell(core, LogTrimmed { first: trimmed.first, bytes: trimmed.bytes }.into()).await?;
+    Ok(Some(trimmed.first))
+}
+
+async fn tell(core: &Arc<Core>, ours: Ours) -> Result<(), String> {
+    let out = pump::node(uuid::Uuid::now_v7().to_string(), &ours);
+    core.tell(out).await.map(drop).map_err(|why| why.to_string())
+}
+
+/// The first record to be kept. The file that is written to always stays.
+fn past(extents: &[Extent], retention: &Retention, now: Time) -> Position {
+    let mut bytes: u64 = extents.iter().map(|extent| extent.bytes).sum();
+    let oldest = retention.age.map(|age| now - age);
+    let mut until = extents.first().map_or(Position(0), |extent| extent.first);
+    for (extent, next) in extents.iter().zip(extents.iter().skip(1)) {
+        let old = oldest.is_some_and(|oldest| extent.last_at.is_none_or(|at| at < oldest));
+        let much = retention.bytes.is_some_and(|most| bytes > most);
+        if !old && !much {
+            break;
+        }
+        bytes -= extent.bytes;
+        until = next.first;
+    }
+    until
+}
+
+#[cfg(test)]
+mod tests {
+    use ensue_event::Span;
+
+    use super::*;
+
+    #[test]
+    fn whole_files_that_are_old_or_too_much_go() {
+        let extent = |nth: u64| Extent {
+            first: Position(nth * 10),
+            end: Position(nth * 10 + 10),
+            bytes: 100,
+            last_at: Some(Time::from_secs(1_000 + i64::try_from(nth).unwrap() * 60)),
+        };
+        let extents: Vec<Extent> = (1..=4).map(extent).collect();
+        let now = Time::from_secs(1_000 + 4 * 60);
+        for (age, bytes, first) in [
+            (None, None, 10),
+            (Some(Span::secs(120)), None, 20),
+            (Some(Span::secs(1)), None, 40),
+            (None, Some(400), 10),
+            (None, Some(399), 20),
+            (None, Some(0), 40),
+            (Some(Span::secs(61)), Some(350), 30),
+        ] {
+            assert_eq!(past(&extents, &Retention { age, bytes }, now), Position(first), "{age:?} {bytes:?}");
+        }
+        assert_eq!(past(&[], &Retention::default(), now), Position(0));
+    }
+}
