@@ -1,0 +1,21 @@
+//! The fold: records in; rows, emissions and effects out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    missing_docs
+)]
+
+mod bench;
+
+mod configuration;
+mod decisions;
+mod emissions;
+mod operators;
+mod poison;
+mod rebuild;
+mod timers;
