@@ -51,7 +51,7 @@ pub(crate) enum Command {
     },
     /// Send an event.
     Emit(Emit),
-    /// List events, or follow them.
+    /// List events, follow them, or destroy some.
     Events(Events),
     /// List runs, newest last.
     Runs(Runs),
@@ -169,14 +169,23 @@ pub(crate) struct Up {
     /// Webhook requests a second that one source may send.
     #[arg(long, default_value_t = 1_000.0, value_name = "N")]
     pub(crate) hook_rate: f64,
+    /// How long records are kept, such as 30d; for ever if left out. Runs that are under way keep what they need.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) keep: Option<String>,
+    /// How long the log may grow, such as 50GiB, before its oldest records go; without end if left out.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) keep_bytes: Option<String>,
     /// Log as JSON lines.
     #[arg(long)]
     pub(crate) json_logs: bool,
 }
 
-/// List events, or follow them.
+/// List events, follow them, or destroy some.
 #[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Events {
+    #[command(subcommand)]
+    pub(crate) what: Option<EventsCommand>,
     #[command(flatten)]
     pub(crate) engine: Engine,
     /// Show one: an id or a position.
@@ -196,6 +205,25 @@ pub(crate) struct Events {
     /// How many at most.
     #[arg(long, short = 'n', default_value_t = 20)]
     pub(crate) limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsCommand {
+    /// Destroy events for good, with the copies that firings carry.
+    ///
+    /// Their positions and digests stay, so that the log can still be verified, and a record says who asked for it and
+    /// why. Runs that hold one of the events are named, and go on; so may snapshots of the state: purge again when they
+    /// are over. A large body that another event shares is gone for both.
+    Purge {
+        #[command(flatten)]
+        engine: Engine,
+        /// Where they stand in the log.
+        #[arg(required = true, value_name = "POSITION")]
+        positions: Vec<u64>,
+        /// Why; it is recorded.
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 /// List runs, newest last.

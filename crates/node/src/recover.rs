@@ -125,15 +125,15 @@ fn open_pump(store: Sqlite, data: &Path, reader: &Reader<Drive>) -> Result<(Pump
         .collect();
     let (path, first) = (data.join(STATE), reader.first());
     let chain = |position: Position| -> Option<Digest> { reader.chain(position).ok() };
-    let open = |store: Sqlite| start::open(store, reader.end(), &chain, aside.clone());
+    let open = |store: Sqlite| start::open(store, reader.end(), &chain, aside.clone()).map_err(|(_, why)| why);
     let is_new = store.applied().is_ok_and(|applied| applied.is_none());
     let why = match open(store) {
         Ok((pump, start)) if start.from >= first => return Ok((pump, start)),
         Ok(_) => format!("it has nothing, or ends before record {first}"),
-        Err((_, why)) => why.to_string(),
+        Err(why) => why.to_string(),
     };
     if first == Position(0) {
-        return open(anew(&path, &why)?).map_err(|(_, why)| Error::Fold(why.to_string()));
+        return open(anew(&path, &why)?).map_err(|why| Error::Fold(why.to_string()));
     }
     // What it could be folded anew from is trimmed: a snapshot takes its place. Without one nothing is touched.
     let mut tried = Vec::new();
@@ -151,7 +151,7 @@ fn open_pump(store: Sqlite, data: &Path, reader: &Reader<Drive>) -> Result<(Pump
     for (position, from) in fits {
         ensue_state::sqlite::restore(&from, &path)?;
         let opened = Sqlite::open(&path, Pump::<Sqlite>::tables()).map_err(|why| why.to_string());
-        match opened.and_then(|store| open(store).map_err(|(_, why)| why.to_string())) {
+        match opened.and_then(|store| open(store).map_err(|why| why.to_string())) {
             Ok(opened) => {
                 tracing::warn!(why, snapshot = %from.display(), "the state is restored from a snapshot and goes on from there");
                 return Ok(opened);

@@ -1,8 +1,8 @@
 //! `ensue events`: what came in, and what followed, as it happens.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::args::Events;
+use crate::args::{Events, EventsCommand};
 use crate::client::Client;
 use crate::errors::Error;
 use crate::output::{Output, cell, cut};
@@ -12,6 +12,12 @@ const TYPE: usize = 36;
 const SUBJECT: usize = 28;
 
 pub(crate) async fn events(events: Events, output: Output) -> Result<(), Error> {
+    if let Some(EventsCommand::Purge { engine, positions, reason }) = events.what {
+        let body = json!({"positions": positions, "reason": reason});
+        let answer = Client::new(&engine)?.post(&["events", "purge"], &body).await?;
+        purged(&answer, output);
+        return Ok(());
+    }
     let client = Client::new(&events.engine)?;
     if let Some(id) = &events.id {
         let event = client.get(&["events", id.trim_start_matches('#')], &[]).await?;
@@ -49,6 +55,24 @@ pub(crate) async fn events(events: Events, output: Output) -> Result<(), Error> 
         }
     };
     client.follow(&query, from, &mut each).await
+}
+
+fn purged(answer: &Value, output: Output) {
+    if !output.for_people() {
+        output.value(answer);
+        return;
+    }
+    let list = |name: &str| answer.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let (events, copies) = (list("purged").len(), list("copies").len());
+    output.line(format!(
+        "purged: {events} events and {copies} firings that carried them, recorded in #{}",
+        cell(answer.get("position"))
+    ));
+    for (name, what) in [("runs", "run"), ("parked", "parked firing")] {
+        for id in list(name) {
+            output.line(format!("  {what} {} still holds one", cell(Some(&id))));
+        }
+    }
 }
 
 fn position(record: &Value) -> Option<u64> {

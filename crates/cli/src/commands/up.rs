@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ensue_connect::Provider;
-use ensue_node::{Configured, Node, Options};
+use ensue_event::Span;
+use ensue_node::{Configured, Node, Options, Retention};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -100,12 +101,41 @@ fn options(up: &Up) -> Result<(Options, mpsc::UnboundedReceiver<String>), Error>
     options.secrets.extend(up.secrets_dir.clone().map(Provider::Folder));
     options.limits.hook_rate = up.hook_rate;
     options.limits.hook_burst = up.hook_rate * 2.0;
+    options.retention = Retention {
+        age: up.keep.as_deref().map(age).transpose()?,
+        bytes: up.keep_bytes.as_deref().map(bytes).transpose()?,
+    };
     let (broken, told) = mpsc::unbounded_channel();
     options.fatal = Arc::new(move |why| {
         // Nobody listens only when the process ends anyway.
         let _ = broken.send(why.to_owned());
     });
     Ok((options, told))
+}
+
+fn age(text: &str) -> Result<Span, Error> {
+    let parsed = ensue_expr::duration::parse(text);
+    parsed.map(Span).map_err(|why| Error::Usage(format!("--keep {text}: {why}")))
+}
+
+/// A size: a whole number, with a unit of 1000 or 1024.
+fn bytes(text: &str) -> Result<u64, Error> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim() {
+        "" | "B" => Some(1),
+        "kB" | "KB" => Some(1_000),
+        "MB" => Some(1_000_000),
+        "GB" => Some(1_000_000_000),
+        "TB" => Some(1_000_000_000_000),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        "TiB" => Some(1 << 40),
+        _ => None,
+    };
+    let size = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    size.ok_or_else(|| Error::Usage(format!("--keep-bytes {text}: write a size as 500MiB, 50GiB or 1TB")))
 }
 
 /// What is wrong with the configuration, as `check` shows it.
@@ -155,5 +185,28 @@ pub(crate) async fn stopped() -> &'static str {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => "ctrl-c",
         _ = terminate.recv() => "SIGTERM",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, size) in [
+            ("50GiB", Some(50 << 30)),
+            ("500 MB", Some(500_000_000)),
+            ("7", Some(7)),
+            ("1TiB", Some(1 << 40)),
+            ("", None),
+            ("GiB", None),
+            ("1.5GiB", None),
+            ("-1", None),
+            ("5gb", None),
+            ("99999999999TiB", None),
+        ] {
+            assert_eq!(bytes(text).ok(), size, "{text}");
+        }
     }
 }

@@ -64,6 +64,23 @@ fn an_event_goes_in_and_what_came_of_it_is_explained() {
 }
 
 #[test]
+fn an_event_is_destroyed_for_good() {
+    let up = Up::start(RULES);
+    up.json(&["emit", "--type", "com.example.said", "--id", "a", "--data-json", r#"{"name": "Erika"}"#]);
+    seen(&up, "dev.ensue.run.finished");
+    let (code, _, err) = up.run(&["events", "purge", "2"]);
+    assert!(code != 0 && err.contains("--reason"), "{err}");
+    let told = up.json(&["events", "purge", "2", "--reason", "a request by law"]);
+    assert_eq!((told[0]["purged"].to_string(), told[0]["copies"].as_array().unwrap().len()), ("[2]".into(), 1));
+    let (_, out, _) = up.run(&["log", "cat"]);
+    assert!(!out.contains("Erika") && out.contains(r#""purged":true"#), "{out}");
+    let (code, out, _) = up.run(&["log", "verify", "--output", "table"]);
+    assert!(code == 0 && out.contains("purged   2"), "{out}");
+    let (code, out, _) = up.run(&["events", "purge", "2", "--reason", "again", "--output", "table"]);
+    assert!(code == 0 && out.contains("still holds one"), "{out}");
+}
+
+#[test]
 fn events_are_followed_as_they_come() {
     let up = Up::start(RULES);
     up.json(&["emit", "--type", "com.example.before"]);
