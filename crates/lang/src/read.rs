@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::Checks;
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::{Diagnostic, Report, suggest};
 use crate::model::{KeySpec, Micros, PatternSpec};
 use crate::refs::Ref;
 use crate::scope::{Scope, Wrong};
@@ -208,22 +208,77 @@ impl Cx<'_> {
     /// A pattern, with what the checker of patterns says about it.
     pub(crate) fn pattern(&mut self, node: &Node) -> PatternSpec {
         let json = node.to_json();
+        if !self.pinned {
+            self.heads(node);
+        }
         if let Some(check) = self.checks.pattern.filter(|_| !self.pinned && matches!(node.kind, Kind::Map(_))) {
             for (pointer, message) in check(&json) {
                 let found = node.nearest(&pointer);
                 let at = self.mark(found);
-                self.report.push(Diagnostic::error("pattern", at, message).maybe_help(pattern_help(&pointer)));
+                self.report.push(Diagnostic::error("pattern", at, message));
             }
         }
         PatternSpec { json, span: node.span }
     }
+
+    /// The names that a pattern begins with: attributes of events, and extensions, which are letters and digits and hold
+    /// no maps. Anything else would be a pattern that no event can ever meet.
+    fn heads(&mut self, node: &Node) {
+        for entry in node.entries() {
+            let key = entry.key.as_str();
+            if key == "$or" {
+                entry.value.items().iter().for_each(|branch| self.heads(branch));
+                continue;
+            }
+            if key == "data" || key.starts_with('$') {
+                continue;
+            }
+            let at = entry.key_span;
+            let deep = matches!(entry.value.kind, Kind::Map(_));
+            if let Some(here) = habit_of_events(key) {
+                let message = format!("`{key}` is not a field of an event");
+                self.report.push(Diagnostic::error("habit", at, message).help(format!("here it is `{here}`")));
+            } else if deep || !key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+                let message = format!("`{key}` is not a field of an event: only `data` has fields of its own");
+                let help = format!("is it data: {{{key}: …}}?");
+                self.report.push(Diagnostic::error("unknown-field", at, message).help(help));
+            } else if !ATTRIBUTES.contains(&key)
+                && let Some(meant) = suggest(key, ATTRIBUTES.iter().copied())
+            {
+                let message = format!("`{key}` can only be an extension of an event, and is almost `{meant}`");
+                self.report.push(Diagnostic::warning("unknown-field", at, message));
+            }
+        }
+    }
 }
 
-/// What EventBridge calls it.
-fn pattern_help(pointer: &str) -> Option<String> {
-    match pointer.split('/').nth(1)? {
-        "detail-type" => Some("here it is `type`".to_owned()),
-        "detail" => Some("here it is `data`".to_owned()),
+/// What every event may have, beside `data` and extensions of others.
+const ATTRIBUTES: [&str; 18] = [
+    "id",
+    "source",
+    "type",
+    "subject",
+    "time",
+    "specversion",
+    "datacontenttype",
+    "dataschema",
+    "partitionkey",
+    "sequence",
+    "correlationid",
+    "causationid",
+    "traceparent",
+    "tracestate",
+    "severitytext",
+    "severitynumber",
+    "recordedtime",
+    "ensuedepth",
+];
+
+/// What EventBridge and Argo Events call it.
+fn habit_of_events(key: &str) -> Option<&'static str> {
+    match key {
+        "detail-type" | "eventName" => Some("type"),
+        "detail" | "body" => Some("data"),
         _ => None,
     }
 }

@@ -116,7 +116,7 @@ fn the_broken_example_shows_every_kind_of_mistake() {
         "connection-type document duplicate exclusive expression habit missing-field name secret type unknown-action \
          unknown-field unknown-reference unsupported workflow-loop yaml yaml-ambiguous yaml-duplicate"
     );
-    assert_eq!(loaded.diagnostics.len(), 51);
+    assert_eq!(loaded.diagnostics.len(), 52);
 }
 
 const WHEN: &str = "when: { event: { type: [a] } }\n";
@@ -450,6 +450,40 @@ fn patterns_are_judged_by_who_knows_them() {
     let loaded = load_with(&files, &Checks { pattern: Some(&check) });
     assert_eq!(
         super::lines(&loaded),
-        "7:20: error[pattern]: there is no such attribute; here it is `type`\n8:38: error[pattern]: a number is needed\n"
+        "7:7: error[habit]: `detail-type` is not a field of an event; here it is `type`\n7:20: error[pattern]: there is no such attribute\n8:38: error[pattern]: a number is needed\n"
     );
+}
+
+#[test]
+fn a_pattern_begins_with_what_events_have() {
+    let cases = [
+        ("{ type: [a], data: { detail: { x: [1] } } }", ""),
+        ("{ sequence: ['1'], myext: [x], $or: [{ subject: [a] }, { ensuedepth: [0] }] }", ""),
+        (
+            "{ detail: { state: [running] } }",
+            "5:20: error[habit]: `detail` is not a field of an event; here it is `data`\n",
+        ),
+        (
+            "{ $or: [{ detail-type: [x] }, { type: [a] }] }",
+            "5:28: error[habit]: `detail-type` is not a field of an event; here it is `type`\n",
+        ),
+        (
+            "{ repository: { name: [x] } }",
+            "5:20: error[unknown-field]: `repository` is not a field of an event: only `data` has fields of its own; is it data: {repository: …}?\n",
+        ),
+        (
+            "{ Type: [x] }",
+            "5:20: error[unknown-field]: `Type` is not a field of an event: only `data` has fields of its own; is it data: {Type: …}?\n",
+        ),
+        (
+            "{ typ: [x] }",
+            "5:20: warning[unknown-field]: `typ` can only be an extension of an event, and is almost `type`\n",
+        ),
+    ];
+    for (pattern, wanted) in cases {
+        let text = format!(
+            "apiVersion: ensue.dev/v1\nkind: Rule\nmetadata: {{ name: r }}\nspec:\n  when: {{ event: {pattern} }}\n  steps: []\n"
+        );
+        assert_eq!(super::lines(&super::read(&text)), wanted, "{pattern}");
+    }
 }
