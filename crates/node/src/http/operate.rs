@@ -94,7 +94,7 @@ async fn known(app: &App, connection: Option<String>, rule: Option<String>) -> R
             _ => None,
         }
     });
-    match unknown.await.ok_or_else(super::answer::stopping)? {
+    match unknown.await.ok_or_else(|| Wrong::busy("it is stopping"))? {
         Some(why) => Err(Wrong::not_found(why)),
         None => Ok(()),
     }
