@@ -39,6 +39,9 @@ pub enum Error {
     /// The configuration names variables that are not set.
     #[error("{0}")]
     Environment(String),
+    /// A folder in which no manifest is, where some had been.
+    #[error("no manifest is in {} any more (*.yaml, *.yml)", .0.display())]
+    Empty(PathBuf),
     /// The fold cannot go on.
     #[error("the log cannot be folded: {0}")]
     Fold(String),

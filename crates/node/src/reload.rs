@@ -7,6 +7,7 @@ use ensue_event::Position;
 use ensue_event::ours::{Command, ConfigFile, Operator};
 
 use crate::config::read_folder;
+use crate::error::Error;
 use crate::node::{Core, NotApplied};
 use crate::options::Configured;
 
@@ -41,6 +42,13 @@ pub(crate) fn by_file(reason: String) -> Operator {
     Operator { command: Command::Freeze { connection: None, rule: None }, actor: ACTOR.to_owned(), reason }
 }
 
+/// What the folder holds now. A folder without any manifest was unmounted or is being filled: nobody drops every rule
+/// this way and means it.
+fn present(folder: &Path) -> Result<Vec<ConfigFile>, Error> {
+    let files = read_folder(folder)?;
+    if files.is_empty() { Err(Error::Empty(folder.to_path_buf())) } else { Ok(files) }
+}
+
 /// Applies a new version of the configuration's folder, once it stays as it is; a wrong one is refused whole, and the old one goes on.
 pub(crate) async fn watch(core: Arc<Core>) {
     let Configured::Folder(folder) = core.options.config.clone() else { return };
@@ -48,6 +56,8 @@ pub(crate) async fn watch(core: Arc<Core>) {
     // it, since files are not written at once.
     // The first look counts too: something may have changed since the start read it.
     let (mut seen, mut last): (Option<Vec<ConfigFile>>, Option<Vec<ConfigFile>>) = (None, None);
+    // Told once, not at every look.
+    let mut unreadable: Option<String> = None;
     let mut stop = core.stop.subscribe();
     loop {
         tokio::select! {
@@ -55,14 +65,19 @@ pub(crate) async fn watch(core: Arc<Core>) {
             _ = stop.wait_for(|stop| *stop) => return,
         }
         let path = folder.clone();
-        let Ok(read) = tokio::task::spawn_blocking(move || read_folder(&path)).await else { return };
+        let Ok(read) = tokio::task::spawn_blocking(move || present(&path)).await else { return };
         let files = match read {
             Ok(files) => files,
             Err(why) => {
-                tracing::warn!(%why, "the configuration cannot be read; the one in force goes on");
+                let why = why.to_string();
+                if unreadable.as_ref() != Some(&why) {
+                    tracing::warn!(why, "the configuration cannot be read; the one in force goes on");
+                    unreadable = Some(why);
+                }
                 continue;
             }
         };
+        unreadable = None;
         let stable = last.as_ref() == Some(&files);
         if seen.as_ref() == Some(&files) || !stable {
             last = Some(files);
@@ -83,7 +98,7 @@ pub(crate) async fn watch(core: Arc<Core>) {
 /// Applies the folder's present version, for who does not want to wait for the next look.
 pub(crate) async fn now(core: &Arc<Core>) -> Result<Option<Position>, String> {
     let Configured::Folder(folder) = core.options.config.clone() else { return Ok(None) };
-    let read = tokio::task::spawn_blocking(move || read_folder(&folder)).await.map_err(|why| why.to_string())?;
+    let read = tokio::task::spawn_blocking(move || present(&folder)).await.map_err(|why| why.to_string())?;
     let files = read.map_err(|why| why.to_string())?;
     core.apply(files).await.map_err(|why| match why {
         NotApplied::Wrong(wrong) => wrong.rendered,

@@ -3,7 +3,7 @@
 use ensue_node::Configured;
 use serde_json::json;
 
-use crate::support::{Place, Sink, options, order};
+use crate::support::{Place, Sink, order};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_is_followed_and_a_wrong_version_is_refused_whole() {
@@ -46,8 +46,8 @@ async fn a_folder_that_becomes_empty_drops_no_rule() {
     let folder = manifests.path().to_path_buf();
     let place = Place::with(|options| options.config = Configured::Folder(folder)).await;
     std::fs::remove_file(&path).unwrap();
-    // Enough looks that an empty version would have counted.
-    tokio::time::sleep(options(manifests.path()).limits.poll * 8).await;
+    let refused = place.node.reload().await.unwrap_err();
+    assert!(refused.contains("no manifest"), "{refused}");
     place.send(order("a", 100)).await;
     sink.wait(1).await;
     assert_eq!(place.of_type("dev.ensue.config.applied").len(), 1);
