@@ -212,8 +212,8 @@ pub(crate) enum EventsCommand {
     /// Destroy events for good, with the copies that firings carry.
     ///
     /// Their positions and digests stay, so that the log can still be verified, and a record says who asked for it and
-    /// why. Runs that hold one of the events are named, and go on; so may snapshots of the state: purge again when they
-    /// are over. A large body that another event shares is gone for both.
+    /// why. Runs that hold one of the events are named: the state and its snapshots still hold it, until they are over
+    /// and forgotten. A large body that another event shares is gone for both.
     Purge {
         #[command(flatten)]
         engine: Engine,

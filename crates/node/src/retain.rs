@@ -1,13 +1,16 @@
-//! Retention: whole segments past what is to be kept go, once a verified snapshot of the state lies past them.
+//! Retention: whole segments past what is to be kept go, once a verified snapshot of the state lies past them; and then
+//! the large data that only they named.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ensue_event::ours::{LogTrimmed, Ours, StateSnapshot};
-use ensue_event::{Position, Time};
-use ensue_log::Extent;
+use ensue_event::{Data, Digest, Position, Time};
+use ensue_log::{Blobs, Entry, Error as LogError, Extent, Reader, Unreadable};
 use ensue_pump::pump;
 
+use crate::drive::Drive;
 use crate::node::Core;
 use crate::options::Retention;
 use crate::snapshot;
@@ -16,6 +19,12 @@ use crate::snapshot;
 const EVERY: Duration = Duration::from_secs(60);
 /// Records that may wait for the fold when a snapshot is taken beside it.
 const QUIET: u64 = 10_000;
+/// Records that are read to find out which blobs are named; in a longer log none goes.
+const READ: u64 = 10_000_000;
+/// So many records are read between two pauses.
+const PAUSE_EVERY: usize = 4_096;
+/// How long a pause is: about as long as the reading, so that the disk serves others too.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Looks every minute.
 pub(crate) async fn run(core: Arc<Core>) {
@@ -63,7 +72,40 @@ pub(crate) async fn now(core: &Arc<Core>) -> Result<Option<Position>, String> {
     }
     tracing::info!(first = %trimmed.first, records = trimmed.records, bytes = trimmed.bytes, "the log is trimmed");
     tell(core, LogTrimmed { first: trimmed.first, bytes: trimmed.bytes }.into()).await?;
+    // The age of a file is by the wall clock; one that jumped ahead must not make a young blob old.
+    let now = core.clock.now().min(crate::clock::wall());
+    match core.log(move |reader, blobs| collect(reader, blobs, now)).await {
+        Some(Ok(removed)) if removed > 0 => tracing::info!(removed, "blobs that nothing names any more are removed"),
+        Some(Err(why)) => tracing::warn!(%why, "blobs that nothing names are not removed"),
+        _ => {}
+    }
     Ok(Some(trimmed.first))
+}
+
+/// Removes the blobs that no record of the log names and that are an hour old, so that none of them is on its way into
+/// the log. The state names none: it holds by value what it needs.
+fn collect(reader: &Reader<Drive>, blobs: &Blobs<Drive>, now: Time) -> Result<usize, LogError> {
+    let (first, end) = (reader.first(), reader.end());
+    if end.0 - first.0 > READ || blobs.list()?.is_empty() {
+        return Ok(0);
+    }
+    let mut named: HashSet<Digest> = HashSet::new();
+    for (nth, entry) in reader.cat(first, end).enumerate() {
+        match entry? {
+            Entry::Record(record) => {
+                if let Data::Blob { blob, .. } = record.event.data {
+                    named.insert(blob.digest);
+                }
+            }
+            // Nobody can say what it named.
+            Entry::Unreadable { why: Unreadable::Damaged { .. }, .. } => return Ok(0),
+            Entry::Unreadable { why: Unreadable::Purged, .. } => {}
+        }
+        if nth % PAUSE_EVERY == PAUSE_EVERY - 1 {
+            std::thread::sleep(PAUSE);
+        }
+    }
+    blobs.collect(now, |digest| named.contains(digest))
 }
 
 async fn tell(core: &Arc<Core>, ours: Ours) -> Result<(), String> {

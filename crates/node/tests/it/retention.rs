@@ -134,6 +134,44 @@ async fn a_state_that_is_lost_comes_back_from_a_snapshot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn large_data_goes_with_the_last_record_that_names_it() {
+    let place = Place::with(|options| {
+        small(options);
+        options.limits.event_body = 8 << 20;
+    })
+    .await;
+    let large = |id: &str, letter: &str| {
+        let mut event = order(id, 1);
+        event["data"]["text"] = json!(letter.repeat(2 << 20));
+        event
+    };
+    let blobs = || {
+        let shelves = std::fs::read_dir(place.data().join("blobs")).unwrap();
+        let files = shelves.flat_map(|shelf| std::fs::read_dir(shelf.unwrap().path()).unwrap());
+        files.map(|file| file.unwrap().path()).collect::<Vec<_>>()
+    };
+    for event in [large("old", "a"), large("also old", "b")] {
+        assert_eq!(place.send(event).await.0, 202);
+    }
+    fill(&place, "a", 100).await;
+    assert_eq!(place.send(large("new", "b")).await.0, 202);
+    assert!(place.node.settled().await);
+    assert!(place.node.retain().await.unwrap().is_some());
+    assert_eq!(blobs().len(), 2, "they are young");
+    fill(&place, "b", 100).await;
+    assert_eq!(place.send(large("newer", "b")).await.0, 202);
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 3600);
+    for path in blobs() {
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    }
+    assert!(place.node.settled().await);
+    assert!(place.node.retain().await.unwrap().is_some());
+    assert_eq!(blobs().len(), 1, "one is named by a record that is there");
+    let (_, verified) = place.get("/api/v1/events/newer").await;
+    assert_eq!(verified["event"]["data"]["total"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_snapshot_a_start_says_what_can_be_done() {
     let place = Place::with(small).await;
     fill(&place, "a", 100).await;
