@@ -1,6 +1,7 @@
 //! Looking at it: why something happened, what a scenario expects, and what the simulator breaks.
 //!
-//! This crate **is** the readers of the engine: [`why`] builds the chain of causes as a tree from records alone;
+//! This crate **is** the readers of the engine: [`why`] builds the chain of causes as a tree from records alone, and
+//! [`why_not`](mod@why_not) says what kept a rule from firing;
 //! [`scenario`] runs automations in virtual time with mocked actions; [`sim`] drives the whole loop under faults from
 //! a seed. It **is not** part of the engine: nothing here is read by it, and nothing here decides anything.
 //!
@@ -14,6 +15,8 @@ pub mod history;
 pub mod tree;
 
 pub mod why;
+
+pub mod why_not;
 
 pub mod scenario;
 

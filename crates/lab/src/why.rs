@@ -23,6 +23,9 @@ pub enum Error {
         "nothing in the log has the id `{0}`; an event's id, a run's id, an effect's key or a position is expected (`ensue events` and `ensue runs` list them)"
     )]
     Unknown(String),
+    /// No rule has this name.
+    #[error("no rule {0} is in force; `ensue rules` lists them")]
+    NoRule(String),
 }
 
 /// The chain that an event, a run, an effect or a position belongs to, from its first cause on.
@@ -56,7 +59,7 @@ pub fn why(what: &str, history: &dyn History, engine: &Engine) -> Result<Tree, E
 }
 
 /// The record that a text means: a position, an event's id, a run, an effect.
-fn find(what: &str, history: &dyn History) -> Option<Record> {
+pub(crate) fn find(what: &str, history: &dyn History) -> Option<Record> {
     let text = what.trim();
     let text = text.strip_prefix('#').unwrap_or(text);
     let by_id = history.by_id(text).into_iter().next();
@@ -144,7 +147,11 @@ impl<'a> Chain<'a> {
     }
 
     fn shown_in_a_run(&self, record: &Record) -> bool {
+        let said = |run: &&str| self.runs.keys().any(|known| known.to_string() == **run);
         self.told_by_a_run(record)
+            || self.said.iter().any(|(run, said_by)| {
+                said(&run.as_str()) && said_by.iter().any(|said| said.position == record.position)
+            })
             || self.fired.values().flatten().any(|(firing, _)| firing.position == record.position)
     }
 
@@ -336,7 +343,7 @@ pub fn verdict(verdict: &Verdict) -> String {
 }
 
 /// JSON in a line, cut where it is long.
-fn short(value: &serde_json::Value) -> String {
+pub(crate) fn short(value: &serde_json::Value) -> String {
     const MOST: usize = 160;
     let text = value.to_string();
     if text.chars().count() <= MOST {

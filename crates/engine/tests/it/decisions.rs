@@ -140,7 +140,7 @@ fn a_chain_of_causes_is_cut_at_depth_32() {
         let told = bench.told(position.next());
         assert_eq!(told.contains("rule.fired"), fires, "{depth}: {told}");
         assert_eq!(told.contains("chain.cut"), !fires, "{depth}: {told}");
-        let expected = (!fires).then(|| Verdict::ChainCut { depth: depth as u32 });
+        let expected = (!fires).then_some(Verdict::ChainCut { depth: depth as u32 });
         assert_eq!(bench.decision(position, "default/r"), expected, "{depth}");
     }
 }

@@ -73,7 +73,9 @@ fn one(scenario: &Scenario, expect: &Expect, played: &Played) -> Option<Differen
                 near.extend(lacking.iter().map(|line| format!("  {line}")));
             }
             if calls.is_empty() {
-                let others: Vec<String> = played.calls.iter().map(|call| call.action.clone()).collect();
+                let mut others: Vec<&str> = played.calls.iter().map(|call| call.action.as_str()).collect();
+                others.sort_unstable();
+                others.dedup();
                 near.push(match others.is_empty() {
                     true => "no action was called".to_owned(),
                     false => format!("other actions were called: {}", others.join(", ")),

@@ -15,8 +15,6 @@ use super::Error;
 
 /// The time at which every scenario starts: 2026-01-01T00:00:00Z, a Thursday.
 const START: Time = Time::from_secs(1_767_225_600);
-/// After so many records something goes round in circles.
-const MOST_RECORDS: usize = 200_000;
 /// How long a scenario without `until` goes on after its last event: every retry and timer of a sane automation.
 const GOES_ON: Span = Span::hours(24 * 7);
 
@@ -72,10 +70,11 @@ pub(super) struct Stage<'a> {
     played: Played,
     handed: Option<Emission>,
     answered: BTreeMap<String, usize>,
+    most: usize,
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(files: &[ConfigFile], scenario: &'a Scenario) -> Result<Stage<'a>, Error> {
+    pub(super) fn new(files: &[ConfigFile], scenario: &'a Scenario, most: usize) -> Result<Stage<'a>, Error> {
         let mut stage = Stage {
             scenario,
             engine: Engine::new(),
@@ -83,6 +82,7 @@ impl<'a> Stage<'a> {
             played: Played::default(),
             handed: None,
             answered: BTreeMap::new(),
+            most,
         };
         let applied = ConfigApplied { documents: Vec::new(), files: files.to_vec(), observe: false };
         stage.append(Origin::Node, Ours::from(applied).event("configuration", "/ensue/scenario"))?;
@@ -130,8 +130,8 @@ impl<'a> Stage<'a> {
     fn append(&mut self, origin: Origin, event: Event) -> Result<(), Error> {
         let mut waiting = std::collections::VecDeque::from([(origin, event)]);
         while let Some((origin, event)) = waiting.pop_front() {
-            if self.played.records.len() >= MOST_RECORDS {
-                return Err(Error::Endless(MOST_RECORDS));
+            if self.played.records.len() >= self.most {
+                return Err(Error::Endless(self.most));
             }
             let position = Position(self.played.records.len() as u64);
             let record = Record { position, at: self.now, origin, event };

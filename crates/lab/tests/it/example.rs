@@ -1,0 +1,40 @@
+//! The example that the demo runs: its scenarios are green.
+
+use std::path::{Path, PathBuf};
+
+use ensue_event::ours::ConfigFile;
+use ensue_lab::scenario;
+
+fn manifests(folder: &Path, base: &Path, out: &mut Vec<ConfigFile>) {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            manifests(&path, base, out);
+        } else if path.extension().is_some_and(|end| end == "yaml") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            out.push(ConfigFile { path: path.strip_prefix(base).unwrap().display().to_string(), text });
+        }
+    }
+}
+
+#[test]
+fn all_scenarios_of_the_gitops_example_are_met() {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/gitops");
+    let mut files = Vec::new();
+    manifests(&base, &base, &mut files);
+    // The environment is filled in before anything is read.
+    for file in &mut files {
+        file.text = ensue_lang::env::fill(&file.text, &|_| Some("https://example.com".to_owned())).unwrap();
+    }
+    let checked = ensue_engine::config::check(&files);
+    let compiled = checked.compiled.as_ref().unwrap_or_else(|| panic!("{}", checked.render(false)));
+    assert!(compiled.config.scenarios.len() >= 3);
+    for scenario in compiled.config.scenarios.values() {
+        let beside = base.join(&scenario.file);
+        let read = |name: &str| std::fs::read(beside.parent().unwrap().join(name)).map_err(|why| why.to_string());
+        let outcome = scenario::test(&files, scenario, &read).unwrap();
+        let all: String = outcome.differences.iter().map(ToString::to_string).collect();
+        assert!(all.is_empty(), "{}:\n{all}", scenario.name);
+    }
+}

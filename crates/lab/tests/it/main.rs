@@ -1,0 +1,19 @@
+//! Looking at it: scenarios, why, why not, and the simulator.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    missing_docs
+)]
+
+mod past;
+
+mod example;
+mod scenarios;
+mod simulator;
+mod why;
+mod why_not;
