@@ -23,6 +23,9 @@ use crate::queue::Queue;
 
 /// How long changes wait for a checkpoint, at most.
 const CHECKPOINT_AFTER: Duration = Duration::from_millis(5);
+/// After a checkpoint there is none for so many times its own time: under load it takes no more than a part of the
+/// thread, and what is written and gone again in between is never written at all.
+const REST: u32 = 3;
 /// How long the fold sleeps when nothing is due: something may have been forgotten.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// Records folded before others may look at the state.
@@ -135,6 +138,10 @@ struct Turn {
     wants: Position,
     /// When the oldest change that is not committed was made.
     dirty: Option<Instant>,
+    /// An effect waits for a checkpoint, or much was folded.
+    due: bool,
+    /// When the last checkpoint was made, and how long it took.
+    committed: Option<(Instant, Duration)>,
     /// The due time that a tick was sent for, and when.
     ticked: Option<(Time, Instant)>,
     alive: bool,
@@ -157,8 +164,15 @@ impl Folder {
 
     fn turn(&self) -> Result<(), Stopped> {
         let wants = self.fold.read(Pump::wants);
-        let mut turn =
-            Turn { wants, dirty: Some(Instant::now()), ticked: None, alive: false, times: (0, VecDeque::new()) };
+        let mut turn = Turn {
+            wants,
+            dirty: Some(Instant::now()),
+            due: false,
+            committed: None,
+            ticked: None,
+            alive: false,
+            times: (0, VecDeque::new()),
+        };
         // What was decided before the start and is not in the log: no record may ever come that would call for it.
         self.send(self.fold.with(Pump::outgoing));
         loop {
@@ -189,6 +203,7 @@ impl Folder {
         });
         let due = due.map_or(LOOK_AROUND, |due| due.since(self.clock.now()).to_std());
         let checkpoint = turn.dirty.map_or(LOOK_AROUND, |since| CHECKPOINT_AFTER.saturating_sub(since.elapsed()));
+        let checkpoint = if turn.due { checkpoint.min(turn.rest()) } else { checkpoint };
         due.min(checkpoint).min(LOOK_AROUND)
     }
 
@@ -235,13 +250,13 @@ impl Folder {
     fn folded(&self, turn: &mut Turn, mut pump: MutexGuard<'_, Pump<Sqlite>>) -> Result<(), Stopped> {
         turn.wants = pump.wants();
         let out = pump.outgoing();
-        let due = pump.checkpoint_due();
+        turn.due = pump.checkpoint_due();
         self.fold.configured(&pump);
         drop(pump);
         self.feed.folded_to(turn.wants);
         turn.dirty.get_or_insert_with(Instant::now);
         self.send(out);
-        if due {
+        if turn.due && turn.rest().is_zero() {
             self.checkpoint(turn, false)?;
         }
         self.work();
@@ -260,7 +275,8 @@ impl Folder {
 
     /// What is due without a record: a checkpoint, effects that wait for a minute to pass, a tick.
     fn after(&self, turn: &mut Turn) -> Result<(), Stopped> {
-        if turn.dirty.is_some_and(|since| since.elapsed() >= CHECKPOINT_AFTER) {
+        let waits = turn.due && turn.rest().is_zero();
+        if waits || turn.dirty.is_some_and(|since| since.elapsed() >= CHECKPOINT_AFTER) {
             self.checkpoint(turn, false)?;
         }
         self.work();
@@ -285,6 +301,7 @@ impl Folder {
                 // Nothing is lost: the log has it. It is tried again with the next records.
                 tracing::warn!(%why, "the checkpoint waits");
                 turn.dirty = Some(Instant::now() + Duration::from_millis(500));
+                turn.due = false;
                 return Ok(());
             }
             Err(why) => return Err(why.into()),
@@ -294,6 +311,8 @@ impl Folder {
         }
         if done {
             turn.dirty = None;
+            turn.due = false;
+            turn.committed = Some((Instant::now(), began.elapsed()));
             if !turn.alive {
                 turn.alive = true;
                 pump.alive();
@@ -341,6 +360,12 @@ impl Folder {
 }
 
 impl Turn {
+    /// How long until there may be a checkpoint again. A start that is not yet through makes one whenever it is due.
+    fn rest(&self) -> Duration {
+        let rest = |(at, took): (Instant, Duration)| (took * REST).min(CHECKPOINT_AFTER).saturating_sub(at.elapsed());
+        self.committed.filter(|_| self.alive).map_or(Duration::ZERO, rest)
+    }
+
     fn time(&mut self, record: &Record) {
         let (first, times) = &mut self.times;
         if *first + times.len() as u64 != record.position.0 {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ensue_event::{Data, Digest, Position};
 use ensue_log::Draft;
@@ -15,6 +15,8 @@ use tokio::sync::oneshot;
 const BATCH: usize = 4 << 20;
 /// Records of our own that may wait before the fold waits for the writer.
 const URGENT: usize = 16_384;
+/// So many senders at least wait at once, or were answered just now, before one is waited for.
+const SEVERAL: usize = 8;
 /// After so long without anything to write the log is tidied.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -82,6 +84,8 @@ struct Waiting {
     urgent: VecDeque<Job>,
     ordinary: VecDeque<Job>,
     events: usize,
+    /// The writer waits for so many: what comes before is nothing to wake it for.
+    wanted: usize,
     /// Events are refused, with this reason.
     closed: Option<String>,
     /// The writer ends when nothing waits any more.
@@ -109,7 +113,7 @@ impl Queue {
     /// Appends events from outside; answers when they are durable, or at once when there is no room.
     pub(crate) async fn append(&self, arrivals: Vec<Arrival>) -> Answer {
         let (job, answer) = job(arrivals);
-        {
+        let wake = {
             let mut inner = self.lock();
             if let Some(why) = &inner.closed {
                 return Err(Refused::Closed(why.clone()));
@@ -120,8 +124,11 @@ impl Queue {
             }
             inner.events += count;
             inner.ordinary.push_back(job);
+            inner.ordinary.len() >= inner.wanted
+        };
+        if wake {
+            self.wake.notify_one();
         }
-        self.wake.notify_one();
         wait(answer).await
     }
 
@@ -186,8 +193,13 @@ impl Queue {
     }
 
     /// The next batch: what is urgent first. An empty one where nothing came for a while; nothing when it is over.
-    pub(crate) fn take(&self) -> Option<(Vec<Job>, usize)> {
+    ///
+    /// `answered` senders have their answer since the last batch, and many send again at once. Where they are several,
+    /// they are waited for, `patience` at most: else the first of them would take a flush of its own, and all others
+    /// the next one.
+    pub(crate) fn take(&self, answered: usize, patience: Duration) -> Option<(Vec<Job>, usize)> {
         let mut inner = self.lock();
+        let expected = answered + inner.ordinary.len();
         while inner.urgent.is_empty() && inner.ordinary.is_empty() {
             if inner.ending {
                 return None;
@@ -197,6 +209,18 @@ impl Queue {
                 return Some((Vec::new(), 0));
             }
             inner = waited;
+        }
+        if expected >= SEVERAL {
+            let until = Instant::now() + patience;
+            inner.wanted = expected;
+            while inner.urgent.is_empty() && inner.ordinary.len() < expected && !inner.ending {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                inner = self.wake.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+            }
+            inner.wanted = 0;
         }
         let (mut jobs, mut bytes) = (Vec::new(), 0);
         let more = |job: &Job, bytes: usize| bytes == 0 || bytes + job.bytes <= BATCH;
@@ -249,4 +273,55 @@ pub(crate) fn size(draft: &Draft) -> usize {
         Data::Blob { blob, .. } => blob.head.len() + 64,
     };
     data + 256
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ensue_event::{Event, Origin};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn arrival(id: &str) -> Vec<Arrival> {
+        vec![Arrival {
+            draft: Draft::new(Origin::Source("test".into()), Event::new(id, "/test", "test")),
+            dedupe: true,
+        }]
+    }
+
+    fn queue(waiting: usize) -> Arc<Queue> {
+        let queue = Queue::new(1_000);
+        for nth in 0..waiting {
+            queue.lock().ordinary.push_back(job(arrival(&nth.to_string())).0);
+        }
+        Arc::new(queue)
+    }
+
+    #[tokio::test]
+    async fn those_who_were_answered_are_waited_for() {
+        let queue = queue(3);
+        let writer = Arc::clone(&queue);
+        let taken = std::thread::spawn(move || writer.take(5, LONG).map_or(0, |(jobs, _)| jobs.len()));
+        for nth in 3..8 {
+            let queue = Arc::clone(&queue);
+            tokio::spawn(async move { queue.append(arrival(&nth.to_string())).await });
+        }
+        assert_eq!(tokio::task::spawn_blocking(move || taken.join()).await.unwrap().unwrap(), 8);
+    }
+
+    #[test]
+    fn a_few_are_not_waited_for() {
+        assert_eq!(queue(3).take(4, LONG).map(|(jobs, _)| jobs.len()), Some(3));
+        assert_eq!(queue(3).take(5, Duration::ZERO).map(|(jobs, _)| jobs.len()), Some(3));
+    }
+
+    #[test]
+    fn what_is_urgent_waits_for_nobody() {
+        let queue = queue(3);
+        queue.lock().urgent.push_back(job(arrival("ours")).0);
+        assert_eq!(queue.take(100, LONG).map(|(jobs, urgent)| (jobs.len(), urgent)), Some((4, 1)));
+    }
 }
