@@ -18,6 +18,12 @@ const FORMAT: i64 = 1;
 /// The longest that a reader's transaction may keep the writer from a checkpoint before it is an error.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// How long the write-ahead log grows, and stays, in bytes.
+const WAL: i64 = 16 << 20;
+
+/// SQLite's page, in bytes.
+const PAGE: i64 = 4096;
+
 /// What every file has beside the tables of its owner.
 const OWN_TABLES: &str = "
     CREATE TABLE ensue_applied (
@@ -44,7 +50,12 @@ fn prepare(connection: &mut Connection, version: i64, tables: &[&'static str]) -
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     // What one burst made of the write-ahead log does not stay for ever.
-    connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    connection.pragma_update(None, "journal_size_limit", WAL)?;
+    // Up to that size it is not moved into the file either: rows that change often are moved once for many changes.
+    connection.pragma_update(None, "wal_autocheckpoint", WAL / PAGE)?;
+    // Runs have random keys and come and go: their pages are to be found in memory, not read again for each (KiB, taken
+    // only as it is needed).
+    connection.pragma_update(None, "cache_size", -(16 << 10))?;
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     if version == 0 {
         transaction.execute_batch(OWN_TABLES)?;
