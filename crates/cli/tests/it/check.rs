@@ -40,6 +40,7 @@ deploy.yaml:24:76 error secret
 deploy.yaml:25:26 error name
 deploy.yaml:26:24 error exclusive
 deploy.yaml:33:5 error habit
+deploy.yaml:34:14 error habit
 deploy.yaml:34:54 error pattern
 deploy.yaml:35:7 error expression
 deploy.yaml:36:3 error yaml-duplicate
