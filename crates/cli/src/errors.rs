@@ -48,7 +48,8 @@ pub(crate) enum Error {
 impl Error {
     /// Prints the error in one line and the hint, if there is one, in another.
     pub(crate) fn report(&self) -> ExitCode {
-        let text = self.to_string();
+        // It may quote what came from outside.
+        let text = crate::output::tame(&self.to_string());
         if !text.is_empty() {
             let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
             anstream::eprintln!("{style}error{style:#}: {text}");

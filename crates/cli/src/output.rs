@@ -64,7 +64,7 @@ impl Output {
             Format::Table => {
                 let rows: Vec<Vec<String>> = values
                     .iter()
-                    .map(|value| columns.iter().map(|(_, pointer)| cell(value.pointer(pointer))).collect())
+                    .map(|value| columns.iter().map(|(_, pointer)| one_line(cell(value.pointer(pointer)))).collect())
                     .collect();
                 let titles: Vec<&str> = columns.iter().map(|(title, _)| *title).collect();
                 self.table(&titles, &rows);
@@ -113,13 +113,37 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     out
 }
 
-/// A value in a cell of a table: texts bare, nothing for null, the rest as JSON.
+/// A value in a cell of a table: texts bare but tame, nothing for null, the rest as JSON.
 pub(crate) fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+        Some(Value::String(text)) => tame(text),
+        Some(other) => tame(&other.to_string()),
     }
+}
+
+/// A text from outside as a terminal may have it: what would move the cursor, colour the rest, or turn the direction of
+/// writing is shown as what it is. Lines stay lines.
+pub(crate) fn tame(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        match c {
+            '\n' | '\t' => out.push(c),
+            '\r' => {}
+            _ if c.is_control() || turns => out.extend(c.escape_unicode()),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// A text in one line.
+pub(crate) fn one_line(text: String) -> String {
+    if !text.contains('\n') {
+        return text;
+    }
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// Plain YAML for values that are shown to people; JSON where YAML would need quoting rules.
@@ -159,4 +183,24 @@ fn plain(text: &str) -> bool {
     let first = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '/');
     let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "~"];
     first && text.chars().all(word) && !text.ends_with(' ') && !reserved.contains(&text.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{one_line, tame};
+
+    #[test]
+    fn what_comes_from_outside_moves_no_cursor() {
+        let cases = [
+            ("plain, ünïcode 字 🎉", "plain, ünïcode 字 🎉"),
+            ("\u{1b}[2J\u{1b}[31mred\u{7}", "\\u{1b}[2J\\u{1b}[31mred\\u{7}"),
+            ("a\u{202e}b\u{200b}", "a\\u{202e}b\\u{200b}"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("one\r\n\ttwo", "one\n\ttwo"),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(tame(text), wanted);
+        }
+        assert_eq!(one_line(tame("error: a\r\n\r\n  b\n")), "error: a; b");
+    }
 }

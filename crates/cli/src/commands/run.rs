@@ -62,7 +62,7 @@ fn show(run: &Value, output: Output) {
         output.line(format!("failed at {}: {}", cell(run.pointer("/failed/step")), cell(Some(message))));
     }
     if let Some(waits) = run.get("waitsFor").filter(|waits| !waits.is_null()) {
-        output.line(format!("waits for {waits}"));
+        output.line(format!("waits for {}", awaited(waits, run)));
     }
     for (path, step) in steps(run) {
         let attempts = step.get("attempt").or_else(|| step.get("attempts")).and_then(Value::as_u64).unwrap_or(0);
@@ -79,8 +79,47 @@ fn show(run: &Value, output: Output) {
     }
 }
 
-/// Steps by path, whether they are kept as an object or as a list of pairs.
+/// What a run waits for, and what its reader can do about it.
+fn awaited(waits: &Value, run: &Value) -> String {
+    let id = cell(run.get("id"));
+    match (waits.get("person"), waits.get("until"), waits.get("answer")) {
+        (Some(step), _, _) => {
+            let step = cell(Some(step));
+            format!(
+                "a person: find out whether step {step} was done, then\n  \
+                 ensue run settle {id} --step {step} --verdict done|failed|retry --reason WHY"
+            )
+        }
+        (_, Some(until), _) => format!("a time: {}", time(Some(until))),
+        (_, _, Some(effect)) => {
+            let rows = run.get("outbox").and_then(Value::as_array).into_iter().flatten();
+            let held = |row: &Value| row.get("held").and_then(Value::as_bool).unwrap_or(false);
+            let row = rows.into_iter().find(|row| row.pointer("/effect/key") == Some(effect));
+            match row.map(|row| (held(row), cell(row.pointer("/effect/action")))) {
+                Some((true, action)) => format!("a thaw: {action} is held, `ensue freeze --list` shows why"),
+                Some((false, action)) => format!("the answer of {action}"),
+                None => "an answer".to_owned(),
+            }
+        }
+        _ => waits.to_string(),
+    }
+}
+
+/// Steps by path, in the order in which they began and ended.
 fn steps(run: &Value) -> Vec<(String, Value)> {
+    let mut steps = listed(run);
+    let when = |step: &Value, name: &str| {
+        step.get(name).and_then(Value::as_str).and_then(|text| ensue_event::Time::parse(text).ok())
+    };
+    steps.sort_by_key(|(_, step)| {
+        let began = when(step, "started");
+        (began.is_none(), began, when(step, "finished").is_none(), when(step, "finished"))
+    });
+    steps
+}
+
+/// Steps by path, whether they are kept as an object or as a list of pairs.
+fn listed(run: &Value) -> Vec<(String, Value)> {
     match run.get("steps") {
         Some(Value::Object(steps)) => steps.iter().map(|(path, step)| (path.clone(), step.clone())).collect(),
         Some(Value::Array(steps)) => steps

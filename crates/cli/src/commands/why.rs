@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::args::Engine;
 use crate::client::Client;
 use crate::errors::Error;
-use crate::output::Output;
+use crate::output::{Output, one_line, tame};
 
 pub(crate) async fn why(engine: Engine, id: String, output: Output) -> Result<(), Error> {
     let tree = Client::new(&engine)?.get(&["why", id.trim_start_matches('#')], &[]).await?;
@@ -18,15 +18,19 @@ pub(crate) async fn why(engine: Engine, id: String, output: Output) -> Result<()
     Ok(())
 }
 
+fn tamed(text: &str) -> String {
+    one_line(tame(text))
+}
+
 /// The tree that an answer carries, to be drawn.
 pub(crate) fn tree_of(json: &Value) -> Tree {
     let text = |name: &str| json.get(name).and_then(Value::as_str);
     let list = |name: &str| json.get(name).and_then(Value::as_array).into_iter().flatten();
-    let mut tree = Tree::new("", text("text").unwrap_or_default());
+    let mut tree = Tree::new("", tamed(text("text").unwrap_or_default()));
     tree.id = text("id").map(str::to_owned);
     tree.position = json.get("position").and_then(Value::as_u64).map(ensue_event::Position);
     tree.at = text("at").and_then(|at| ensue_event::Time::parse(at).ok());
-    tree.because = list("because").filter_map(Value::as_str).map(str::to_owned).collect();
+    tree.because = list("because").filter_map(Value::as_str).map(tamed).collect();
     tree.asked = json.get("asked").and_then(Value::as_bool).unwrap_or(false);
     tree.then = list("then").map(tree_of).collect();
     tree

@@ -203,3 +203,34 @@ fn a_wrong_manifest_is_told_and_nothing_is_started() {
     let (code, _, err) = run();
     assert!(code == 1 && err.contains("rules.yaml:1:6: the environment variable SURELY_NOT_SET is not set"), "{err}");
 }
+
+#[test]
+fn a_person_sees_what_a_run_waits_for_and_what_came_first() {
+    let up = Up::start(
+        r#"
+apiVersion: ensue.dev/v1
+kind: Connection
+metadata: { name: programs }
+spec: { exec: { enabled: true } }
+---
+apiVersion: ensue.dev/v1
+kind: Rule
+metadata: { name: hear }
+spec:
+  when: { event: { type: [com.example.said] } }
+  steps:
+    - { id: zero, set: { text: "${{ event.data.text }}" } }
+    - { id: call, uses: exec/run, connection: programs, with: { argv: ["true"] } }
+"#,
+    );
+    let (code, _, err) = up.run(&["freeze", "--rule", "haer", "--reason", "a slip of the hand"]);
+    assert!(code == 1 && err.contains("there are: default/hear"), "{err}");
+    up.json(&["freeze", "--reason", "hands off"]);
+    up.json(&["emit", "--type", "com.example.said", "--data-json", r#"{"text": "\u001b[2Jgone"}"#]);
+    seen(&up, "dev.ensue.run.started");
+    let run = up.json(&["runs"])[0]["id"].as_str().unwrap().to_owned();
+    let (_, out, _) = up.run(&["run", "show", &run, "--output", "table"]);
+    assert!(out.contains("waits for a thaw: exec/run is held"), "{out}");
+    assert!(out.find("  zero").unwrap() < out.find("  call").unwrap(), "in the order of time: {out}");
+    assert!(out.contains("text: \\u{1b}[2Jgone"), "{out}");
+}
