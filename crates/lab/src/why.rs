@@ -285,6 +285,9 @@ impl<'a> Chain<'a> {
             for (path, step) in &run.steps {
                 use ensue_run::StepStatus::{Backoff, Running, Skipped};
                 let text = match step.status {
+                    Running if self.held(id, path) => {
+                        format!("step {path}: held by a freeze, see `ensue freeze --list`")
+                    }
                     Running => format!("step {path}: attempt {} is under way", step.attempt),
                     Backoff => format!("step {path}: waits to be tried again"),
                     Skipped => format!("step {path}: skipped, its condition did not hold"),
@@ -300,6 +303,12 @@ impl<'a> Chain<'a> {
         }
         tree.text = format!("run {id} {status}");
         Some(tree)
+    }
+
+    /// Whether what a step of a run does is decided and may not leave.
+    fn held(&self, run: Key, step: &str) -> bool {
+        let mut rows = self.engine.state().outbox.iter().map(|(_, row)| row);
+        rows.any(|row| row.held && row.effect.run == run && row.effect.step == step)
     }
 
     fn answer(&self, record: &Record, of: &Attempt, answer: &Answer) -> Tree {

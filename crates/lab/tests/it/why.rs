@@ -1,5 +1,6 @@
 //! `why`: the chain of causes, both ways.
 
+use ensue_event::ours::{Command, Operator};
 use ensue_lab::why::why;
 use insta::assert_snapshot;
 use serde_json::json;
@@ -185,6 +186,16 @@ fn a_run_that_waits_and_one_that_is_uncertain() {
     │     └─ succeeded after 8ms  #7  00:00:00.014
     └─ rule default/strict did not fire: if event.data.signed: false  00:00:00.002
     "#);
+}
+
+#[test]
+fn a_step_that_a_freeze_holds_is_not_under_way() {
+    let mut past = Past::new(TEXT);
+    let freeze = Command::Freeze { connection: None, rule: None };
+    past.ours(&Operator { command: freeze, actor: "anna".into(), reason: "release day".into() }.into());
+    past.event("push", "p1", &json!({"branch": "main", "commit": "4f2a", "files": 3, "signed": false}));
+    let told = told(&past, "p1");
+    assert!(told.contains("step fetch: held by a freeze, see `ensue freeze --list`"), "{told}");
 }
 
 #[test]
