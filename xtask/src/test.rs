@@ -166,6 +166,8 @@ fn scenarios() -> Result<Vec<PathBuf>> {
     let mut folders: Vec<PathBuf> = workspace::files()?
         .iter()
         .filter(|file| file.path.starts_with("examples/") && file.path.ends_with(".yaml"))
+        // Its mistakes are its purpose: the command line's tests go through them one by one.
+        .filter(|file| !file.path.starts_with("examples/broken/"))
         .filter(|file| file.text.lines().any(|line| line == "kind: Scenario"))
         // The examples themselves, not the folders within them.
         .map(|file| Path::new(&file.path).components().take(2).collect())

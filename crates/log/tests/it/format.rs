@@ -1,6 +1,6 @@
 //! Every format that was ever written is read for ever: `fixtures/v<version>` are folders of logs.
 //!
-//! A new version adds a folder: `cargo test -p ensue-log --test it -- --ignored write_the_fixture`.
+//! A new version adds a folder: `ENSUE_WRITE_FIXTURE=1 cargo test -p ensue-log --test it write_the_fixture`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,8 +24,10 @@ fn batch(from: u64) -> Vec<Draft> {
 }
 
 #[test]
-#[ignore = "writes the fixture of this version"]
 fn write_the_fixture() {
+    if std::env::var_os("ENSUE_WRITE_FIXTURE").is_none() {
+        return;
+    }
     let (mut log, _) = FileLog::open(Arc::new(RealDisk), &fixture(), small(), None).unwrap();
     for n in 0..5 {
         log.append(Time::from_secs(n), &batch(log.end().0)).unwrap();
