@@ -140,6 +140,18 @@ fn what_two_freezes_hold_is_held_until_both_are_gone() {
 }
 
 #[test]
+fn a_thaw_lets_go_what_it_held_whatever_else_is_frozen() {
+    let mut bench = bench();
+    let frozen = |name: &str| Some(name.to_owned());
+    bench.operator(Command::Freeze { connection: frozen("default/api"), rule: None });
+    bench.operator(Command::Freeze { connection: frozen("default/team"), rule: None });
+    bench.operator(Command::Thaw { connection: frozen("default/api"), rule: None, discard: false });
+    assert!(!bench.row("a").held);
+    bench.ok("a");
+    assert!(bench.row("b").held, "the other connection is frozen still");
+}
+
+#[test]
 fn thaw_can_discard_what_was_held() {
     let mut bench = bench();
     bench.operator(Command::Freeze { connection: None, rule: None });
