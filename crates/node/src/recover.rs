@@ -184,7 +184,7 @@ impl Recovery {
                 for entry in &entries {
                     one(&mut self.pump, entry, &self.blobs, self.before.as_ref())
                         .map_err(|why| Error::Fold(why.to_string()))?;
-                    if self.pump.checkpoint_due() {
+                    if self.pump.much() {
                         self.checkpoint()?;
                     }
                 }

@@ -276,7 +276,13 @@ impl<S: State> Pump<S> {
     /// Whether a checkpoint is due: an effect waits for it, or enough was folded.
     #[must_use]
     pub fn checkpoint_due(&self) -> bool {
-        !self.ready.is_empty() || self.behind >= CHECKPOINT_RECORDS || self.behind > 0 && self.careful
+        !self.ready.is_empty() || self.much()
+    }
+
+    /// Whether enough was folded for a checkpoint, whatever waits for one: in a recovery no effect leaves anyway.
+    #[must_use]
+    pub fn much(&self) -> bool {
+        self.behind >= CHECKPOINT_RECORDS || self.behind > 0 && self.careful
     }
 
     /// How many records were folded since the last checkpoint.
