@@ -29,7 +29,7 @@ const FULL_PAUSE: Duration = Duration::from_millis(500);
 const FULL_AGAIN: Duration = Duration::from_secs(10);
 
 /// The longest that senders are waited for.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_millis(2);
 
 /// What the writer's thread owns.
 pub(crate) struct Writer {
@@ -108,7 +108,7 @@ impl Writer {
                 return;
             }
             // A part of what a flush takes, where one is saved by it.
-            patience = (began.elapsed() / 3).min(GATHER);
+            patience = (began.elapsed() / 2).min(GATHER);
         }
     }
 
