@@ -283,7 +283,7 @@ impl Bench {
             &rates,
             "runs/s",
             Target::None,
-            "64 requests at once: the limit of a connection that says none",
+            "at most 512 requests at once",
         );
         report.value(
             "three-step runs, p99 of a run",
@@ -326,6 +326,7 @@ kind: Connection
 metadata: {{ name: sink }}
 spec:
   http: {{ url: "http://{sink}", allowNetworks: [127.0.0.0/8], idempotencyHeader: Idempotency-Key }}
+  limits: {{ concurrent: 512 }}
 ---
 apiVersion: ensue.dev/v1
 kind: Source
