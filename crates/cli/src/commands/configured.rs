@@ -1,5 +1,7 @@
 //! A configuration in a few lines: what there is, and what becomes of events while the engine is down.
 
+use std::collections::BTreeSet;
+
 use ensue_lang::catalog::{self, Recovers};
 use ensue_lang::{Config, Name};
 use serde_json::{Value, json};
@@ -45,12 +47,34 @@ pub(crate) fn show(config: &Config, output: Output) {
         let named = config.connections.iter().map(|(name, one)| format!("{} ({})", short(name), one.type_name));
         head(config.connections.len(), "connection", list(named.collect()));
     }
+    let secrets: Vec<String> = secrets(config).into_iter().collect();
+    if !secrets.is_empty() {
+        head(secrets.len(), "secret", list(secrets));
+    }
     if !config.tables.is_empty() {
         head(config.tables.len(), "table", list(config.tables.keys().map(short).collect()));
     }
     if !config.scenarios.is_empty() {
         head(config.scenarios.len(), "scenario", "`ensue test` plays them".to_owned());
     }
+}
+
+/// The names of the secrets that connections and sources use.
+pub(crate) fn secrets(config: &Config) -> BTreeSet<String> {
+    fn look(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(object) => match object.get("$secret").and_then(Value::as_str) {
+                Some(name) => drop(found.insert(name.to_owned())),
+                None => object.values().for_each(|value| look(value, found)),
+            },
+            Value::Array(items) => items.iter().for_each(|value| look(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    config.connections.values().for_each(|one| look(&one.config, &mut found));
+    config.sources.values().for_each(|one| look(&one.config, &mut found));
+    found
 }
 
 /// The same for programs.
@@ -72,7 +96,7 @@ pub(crate) fn json(config: &Config) -> Value {
         "sources": sources, "rules": names(config.rules.keys().collect()),
         "workflows": names(config.workflows.keys().collect()),
         "connections": names(config.connections.keys().collect()), "tables": names(config.tables.keys().collect()),
-        "scenarios": names(config.scenarios.keys().collect()),
+        "scenarios": names(config.scenarios.keys().collect()), "secrets": secrets(config),
     })
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ensue_connect::Provider;
+use ensue_connect::{Provider, Secrets};
 use ensue_event::Span;
 use ensue_node::{Configured, Node, Options, Retention};
 use serde_json::json;
@@ -85,6 +85,12 @@ pub(crate) fn log_to_stderr(usual: &str, json: bool) {
     }
 }
 
+/// Where secrets are looked up, in this order.
+fn providers(up: &Up) -> Vec<Provider> {
+    let files = up.secrets_file.clone().map(Provider::File);
+    [Provider::env()].into_iter().chain(files).chain(up.secrets_dir.clone().map(Provider::Folder)).collect()
+}
+
 fn options(up: &Up) -> Result<(Options, mpsc::UnboundedReceiver<String>), Error> {
     let mut options = Options::new(&up.data);
     if let Some(path) = &up.path {
@@ -97,8 +103,7 @@ fn options(up: &Up) -> Result<(Options, mpsc::UnboundedReceiver<String>), Error>
     options.listen = up.listen;
     options.observe = up.observe;
     options.open_ingest = up.open_ingest;
-    options.secrets.extend(up.secrets_file.clone().map(Provider::File));
-    options.secrets.extend(up.secrets_dir.clone().map(Provider::Folder));
+    options.secrets = providers(up);
     options.limits.hook_rate = up.hook_rate;
     options.limits.hook_burst = up.hook_rate * 2.0;
     options.retention = Retention {
@@ -158,6 +163,14 @@ fn greet(up: &Up, url: &str, began: Instant, output: Output) -> Result<(), Error
         let files = ensue_node::read_folder(path).map_err(|why| Error::Node(why.to_string()))?;
         if let Some(compiled) = ensue_engine::config::check(&files).compiled {
             configured::show(&compiled.config, output);
+            let known = Secrets::new(providers(up));
+            let names = configured::secrets(&compiled.config).into_iter();
+            let missing: Vec<String> = names.filter(|name| known.resolve(name).is_err()).collect();
+            if !missing.is_empty() {
+                let names = missing.join(", ");
+                output.line(format!("  no value yet for {names}: what needs it fails until there is one"));
+                output.line("  (ENSUE_SECRET_NAME in the environment, --secrets-file, --secrets-dir)");
+            }
         }
     } else {
         output.line("  with the configuration that was applied last, if there is one; `ensue up DIR` gives another");

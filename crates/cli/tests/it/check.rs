@@ -95,6 +95,7 @@ fn a_configuration_without_mistakes_is_listed() {
                      registry  POST /hooks/registry  while it is down: lost, unless the sender repeats
       2 rules        build, deploy
       3 connections  builder (exec), gitops (git), team (slack)
+      3 secrets      GITHUB_WEBHOOK, REGISTRY_TOKEN, SLACK_WEBHOOK
       1 table        apps
       6 scenarios    `ensue test` plays them
       not set here, and needed by `ensue up`: APP_REPOSITORY, ENSUE, EXAMPLE, GITOPS_REPOSITORY, REGISTRY
