@@ -4,7 +4,7 @@
 //! any object, no lone surrogate escapes, no number beyond the range of an `f64`, no byte order mark. So what passed
 //! here is read by `serde_json` into a `Value` without an error, and two readers never see two different documents.
 //!
-//! [`Scanner`] checks and, in the same scan, hands out the members of an envelope as ranges of the bytes. [`get`] looks
+//! [`Scanner`] checks and, in the same scan, hands out the members of an envelope as ranges of the bytes. [`get()`] looks
 //! a path up in bytes that were checked before; [`string`] decodes a JSON string; [`pretty_error`] shows a mistake.
 
 mod error;

@@ -7,7 +7,7 @@
 //! `rule` compiles them and answers for their shape through [`Checks`]), or an evaluator.
 //!
 //! Invariants:
-//! - [`load`] takes any text and never panics; it reports the mistakes of all files in one pass, each with its place.
+//! - [`load()`] takes any text and never panics; it reports the mistakes of all files in one pass, each with its place.
 //! - A document's digest depends on what it says, not on how it is written.
 //! - [`Rule::from_canonical`] of a canonical form gives the same rule with the same digest: definitions are pinned so.
 //! - A field is described once, in [`shape`] tables: reading, messages and the JSON Schema come from them.

@@ -1,6 +1,6 @@
 //! What we do about it: a graph of nodes and the machine that walks it.
 //!
-//! This crate **is** the meaning of steps: [`compile`] turns the step lists of a rule (and of the workflows that it
+//! This crate **is** the meaning of steps: [`compile()`] turns the step lists of a rule (and of the workflows that it
 //! calls) into one [`Graph`] of nodes; [`Machine`] takes a [`Run`] from one input to the next and says what is to be
 //! done ([`Command`]). It **is not** an executor: nothing here waits, reads a clock or talks to anyone.
 //!
@@ -11,7 +11,7 @@
 //! - The same run, input and time give the same commands: jitter is a hash, time is the record's.
 //! - A definition is pinned: a run goes by the graph of the digest that fired it.
 //!
-//! Map: [`graph`] (the shape) → [`compile`] (from step lists) → [`run`] (what is kept) → [`scope`] (what expressions
+//! Map: [`graph`] (the shape) → [`mod@compile`] (from step lists) → [`run`] (what is kept) → [`scope`] (what expressions
 //! see) → [`machine`] (input in, commands out) → [`retry`] (when to try again).
 
 pub mod graph;

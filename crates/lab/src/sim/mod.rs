@@ -2,7 +2,7 @@
 //!
 //! The log is the real file log on a disk that tears, loses and fails; the state lags and loses its newest commits; the
 //! actions fail, hang and answer late; clocks step; the process is killed and the power is cut at any step. What is
-//! checked stands in [`check`]: nothing acknowledged is lost, no firing is decided twice, no step with a recorded answer
+//! checked stands in `check.rs`: nothing acknowledged is lost, no firing is decided twice, no step with a recorded answer
 //! is done again, no run is stuck, and a state folded anew from the log has the same rows.
 
 mod check;

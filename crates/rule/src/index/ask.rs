@@ -31,7 +31,7 @@ impl<'a> Iterator for Clauses<'a> {
 pub(super) struct Ask<'a, T> {
     pub(super) shelf: &'a Shelf<T>,
     pub(super) view: &'a View<'a>,
-    /// The node of `type` if the event is one of our own, else [`NO`].
+    /// The node of `type` if the event is one of our own, else `NO`.
     pub(super) kind: u32,
     /// All elements belong to one array outside of others, and there are few.
     pub(super) alone: bool,
