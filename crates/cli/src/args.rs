@@ -85,7 +85,7 @@ pub(crate) enum Command {
     /// Make, list and revoke tokens.
     Token {
         /// The data folder of the engine.
-        #[arg(long, env = "ENSUE_DATA", default_value = ".ensue", value_name = "DIR")]
+        #[arg(long, env = "ENSUE_DATA", default_value = ".ensue", value_name = "DIR", global = true)]
         data: PathBuf,
         #[command(subcommand)]
         what: TokenCommand,
