@@ -283,7 +283,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_secs(2);
 
     fn arrival(id: &str) -> Vec<Arrival> {
         vec![Arrival {
