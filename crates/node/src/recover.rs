@@ -39,7 +39,7 @@ pub(crate) struct Recovered {
 /// Opens the data folder, folds the log to its end, says what has happened, and applies the configuration.
 pub(crate) fn recover(options: &Options) -> Result<Recovered, Error> {
     let data = &options.data;
-    std::fs::create_dir_all(data).map_err(Error::io("create", data))?;
+    create(data).map_err(Error::io("create", data))?;
     let lock = Lock::take(data)?;
     // A wrong configuration stops a start before anything is changed.
     let wanted = config::wanted(&options.config)?;
@@ -76,6 +76,16 @@ fn open(
     recovery.say(&start, wanted, options)?;
     let Recovery { log, blobs, clock, pump, .. } = recovery;
     Ok((log, blobs, clock, pump))
+}
+
+/// Makes the data folder, for its owner alone: events may hold what others must not read. One that is there is left as
+/// it is.
+fn create(data: &Path) -> std::io::Result<()> {
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(data)
 }
 
 /// Opens the state; a broken one is set aside. Also the position after the last record that it holds.
