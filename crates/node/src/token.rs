@@ -131,7 +131,7 @@ pub struct Tokens {
 #[derive(Debug)]
 struct Known {
     tokens: Vec<Token>,
-    changed: Option<SystemTime>,
+    changed: Option<Stamp>,
     looked: Option<Instant>,
 }
 
@@ -238,11 +238,16 @@ pub fn local(data: &Path) -> Option<String> {
     fs::read_to_string(data.join(ADMIN_FILE)).ok().map(|text| text.trim().to_owned())
 }
 
-fn changed(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|known| known.modified()).ok()
+/// What tells one state of the file from another. Two writes within one tick of the file system's clock have the same
+/// time: the length tells a revocation from what stood there before.
+type Stamp = (SystemTime, u64);
+
+fn changed(path: &Path) -> Option<Stamp> {
+    let known = fs::metadata(path).ok()?;
+    Some((known.modified().ok()?, known.len()))
 }
 
-fn read(path: &Path) -> Result<(Vec<Token>, Option<SystemTime>), Error> {
+fn read(path: &Path) -> Result<(Vec<Token>, Option<Stamp>), Error> {
     // The time first: a change in between is then seen as one next time.
     let time = changed(path);
     match fs::read(path) {
