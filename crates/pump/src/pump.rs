@@ -229,9 +229,10 @@ impl<S: State> Pump<S> {
         self.quarantines.push(node(id.to_string(), &quarantined.into()));
     }
 
-    /// What the dispatcher and the pump itself learn from a record.
+    /// What the dispatcher and the pump itself learn from a record. All of it is said by the node: what was emitted is not
+    /// read a second time, and a firing holds its events.
     fn noted(&mut self, record: &Record) {
-        if matches!(record.origin, Origin::Source(_)) || !record.event.kind.starts_with("dev.ensue.") {
+        if record.origin != Origin::Node {
             return;
         }
         match Ours::of(&record.event) {
