@@ -56,6 +56,10 @@ pub(crate) struct Core {
     pub(crate) wrong: Mutex<Option<Wrong>>,
     /// One configuration at a time.
     applying: tokio::sync::Mutex<()>,
+    /// One purge at a time.
+    pub(crate) purging: tokio::sync::Mutex<()>,
+    /// One verification of the whole log at a time.
+    pub(crate) verifying: tokio::sync::Mutex<()>,
     /// The loop is live and takes events.
     ready: AtomicBool,
     /// Why the node cannot go on.
@@ -247,6 +251,8 @@ impl Node {
             buckets: Mutex::default(),
             wrong: Mutex::new(None),
             applying: tokio::sync::Mutex::new(()),
+            purging: tokio::sync::Mutex::new(()),
+            verifying: tokio::sync::Mutex::new(()),
             ready: AtomicBool::new(true),
             broken: Mutex::new(None),
             stop: watch::Sender::new(false),

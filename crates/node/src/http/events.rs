@@ -245,8 +245,7 @@ pub(crate) async fn export(State(app): State<App>, Query(range): Query<Range>) -
 
 /// `GET /api/v1/log/verify`: reads the whole log, one request at a time.
 pub(crate) async fn verify(State(app): State<App>) -> Result<Response, Wrong> {
-    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-    let _one = ONE.try_lock().map_err(|_| Wrong::busy("the log is being verified already").retry(10))?;
+    let _one = app.verifying.try_lock().map_err(|_| Wrong::busy("the log is being verified already").retry(10))?;
     let verified = app.log(|reader, _| reader.verify()).await.ok_or_else(|| Wrong::busy("it is stopping"))?;
     Ok(ok(&verified.map_err(|why| unreadable(&why))?.json()))
 }

@@ -47,7 +47,6 @@ pub(crate) async fn purge(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Wrong> {
-    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let Asked { positions, reason } = body::json(body, &headers).await?;
     let named: BTreeSet<Position> = positions.into_iter().collect();
     if named.is_empty() || named.len() > MOST {
@@ -56,7 +55,7 @@ pub(crate) async fn purge(
     if reason.trim().is_empty() {
         return Err(Wrong::bad("a purge needs a `reason`: somebody will ask for it"));
     }
-    let _one = ONE.try_lock().map_err(|_| Wrong::busy("another purge is under way").retry(10))?;
+    let _one = app.purging.try_lock().map_err(|_| Wrong::busy("another purge is under way").retry(10))?;
     // What is not folded would be missed by the fold, which is to see every event once.
     let folded = app.feed.folded();
     if let Some(position) = named.iter().find(|position| **position >= folded) {
