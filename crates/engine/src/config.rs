@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ensue_event::Digest;
 use ensue_event::ours::ConfigFile;
+use ensue_event::{Digest, Key};
 use ensue_expr::Value;
 use ensue_lang::catalog::{self, Idempotency};
-use ensue_lang::{Config, Loaded, Name, Rule, SourceFile, WhenKind};
+use ensue_lang::{Config, Item, Loaded, Name, Rule, SourceFile};
 use ensue_rule::{Index, Pattern};
 use ensue_run::{Definition, Graph};
 
@@ -16,10 +16,15 @@ use ensue_run::{Definition, Graph};
 pub struct Compiled {
     /// The resources.
     pub config: Config,
-    /// The rules, in the order of their names; the index knows them by their place here.
+    /// The rules, in the order of their names.
     pub rules: Vec<Decider>,
-    /// Their patterns.
+    /// The patterns of all their items, each under its place in `places`.
     pub index: Index<u32>,
+    /// Of each pattern: the place of its rule in `rules`, and of its item in [`Decider::watches`].
+    places: Vec<(u32, u16)>,
+    by_name: BTreeMap<Arc<str>, usize>,
+    by_digest: BTreeMap<Digest, usize>,
+    by_id: BTreeMap<Key, usize>,
     /// Whether a rule listens to our own records.
     pub hears_ours: bool,
     /// Tables by namespace.
@@ -37,8 +42,33 @@ pub struct Decider {
     pub digest: Digest,
     /// Its steps.
     pub graph: Arc<Graph>,
-    /// What it waits for.
+    /// `namespace/name`.
+    pub name: Arc<str>,
+    /// What its rows are kept under: a hash of its name.
+    pub id: Key,
+    /// The digest of its `when`: an edit that leaves it equal keeps half-matches.
+    pub when: Digest,
+    /// The items of `when` in the order of [`ensue_lang::WhenKind::items`], and `unless` last.
+    pub watches: Vec<Watch>,
+}
+
+/// An item of a rule, ready to be met.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    /// The item.
+    pub item: Item,
+    /// What its event looks like.
     pub pattern: Pattern,
+    /// It is the rule's `unless`.
+    pub unless: bool,
+}
+
+impl Decider {
+    /// The pattern of its first item.
+    #[must_use]
+    pub fn pattern(&self) -> Option<&Pattern> {
+        self.watches.first().map(|watch| &watch.pattern)
+    }
 }
 
 /// What came of files.
@@ -91,6 +121,10 @@ impl Compiled {
             config: Config::default(),
             rules: Vec::new(),
             index: Index::new(),
+            places: Vec::new(),
+            by_name: BTreeMap::new(),
+            by_digest: BTreeMap::new(),
+            by_id: BTreeMap::new(),
             hears_ours: false,
             tables: BTreeMap::new(),
         }
@@ -101,26 +135,42 @@ impl Compiled {
         let mut compiled = Compiled::empty();
         for (name, rule) in &config.rules {
             let wrong = |why: String| (name.clone(), why);
-            let WhenKind::Event(item) = &rule.when.kind else {
-                return Err(wrong("only `when: {event}` is part of this version".into()));
-            };
-            let pattern = Pattern::compile(&item.event.json).map_err(|problems| {
-                let all: Vec<String> =
-                    problems.iter().map(|problem| format!("{}: {}", problem.pointer, problem.message)).collect();
-                wrong(all.join("; "))
-            })?;
             let graph = ensue_run::compile(rule, &config.workflows).map_err(|why| wrong(why.to_string()))?;
             let definition = Definition::of(rule, &config.workflows);
             let place = u32::try_from(compiled.rules.len()).map_err(|_| wrong("too many rules".into()))?;
-            compiled.hears_ours |= pattern.names_ours();
-            compiled.index.add(place, &pattern);
+            let mut watches = Vec::new();
+            let items = rule.when.kind.items().into_iter().map(|item| (item, false));
+            for (item, unless) in items.chain(rule.when.unless.iter().map(|item| (item, true))) {
+                let pattern = Pattern::compile(&item.event.json).map_err(|problems| {
+                    let all: Vec<String> =
+                        problems.iter().map(|problem| format!("{}: {}", problem.pointer, problem.message)).collect();
+                    wrong(all.join("; "))
+                })?;
+                compiled.hears_ours |= pattern.names_ours();
+                let at = u16::try_from(watches.len()).map_err(|_| wrong("too many items".into()))?;
+                let number = u32::try_from(compiled.places.len()).map_err(|_| wrong("too many items".into()))?;
+                compiled.index.add(number, &pattern);
+                compiled.places.push((place, at));
+                watches.push(Watch { item: item.clone(), pattern, unless });
+            }
             let digest = definition.digest();
+            let full: Arc<str> = name.to_string().into();
+            let id = Key::of("rule", &[full.as_bytes()]);
+            // The order of its fields is none of its meaning.
+            let when = rule.canonical.pointer("/spec/when").cloned().map(Value::from);
+            let when = when.and_then(|when| when.key_text()).unwrap_or_default();
+            compiled.by_name.insert(Arc::clone(&full), compiled.rules.len());
+            compiled.by_digest.insert(digest, compiled.rules.len());
+            compiled.by_id.insert(id, compiled.rules.len());
             compiled.rules.push(Decider {
                 rule: Arc::clone(rule),
                 definition,
                 digest,
                 graph: Arc::new(graph),
-                pattern,
+                name: full,
+                id,
+                when: Digest::of(when.as_bytes()),
+                watches,
             });
         }
         let namespaces: BTreeSet<&str> = config.rules.keys().map(|name| name.namespace.as_str()).collect();
@@ -130,10 +180,29 @@ impl Compiled {
         Ok(compiled)
     }
 
-    /// The decider of the rule with this full name.
+    /// The rule with this full name.
     #[must_use]
     pub fn rule(&self, name: &str) -> Option<&Decider> {
-        self.rules.iter().find(|decider| decider.rule.name.to_string() == name)
+        self.by_name.get(name).and_then(|place| self.rules.get(*place))
+    }
+
+    /// The rule with this definition.
+    #[must_use]
+    pub fn defined(&self, digest: Digest) -> Option<&Decider> {
+        self.by_digest.get(&digest).and_then(|place| self.rules.get(*place))
+    }
+
+    /// The rule whose rows are kept under this.
+    #[must_use]
+    pub fn owner(&self, id: Key) -> Option<&Decider> {
+        self.by_id.get(&id).and_then(|place| self.rules.get(*place))
+    }
+
+    /// Which rule, and which item of it, a pattern of the index is.
+    #[must_use]
+    pub fn place(&self, number: u32) -> Option<(&Decider, u16)> {
+        let (rule, item) = *self.places.get(usize::try_from(number).ok()?)?;
+        Some((self.rules.get(usize::try_from(rule).ok()?)?, item))
     }
 
     /// The tables that documents of a namespace see.

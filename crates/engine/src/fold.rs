@@ -245,6 +245,9 @@ impl Engine {
             self.now = self.now.max(key.0);
             match timer.as_ref() {
                 Timer::Retry { run, effect } => self.retry(*run, *effect),
+                Timer::Half { rule } => self.half_due(*rule, key.1),
+                Timer::Flow { rule } => self.flow_due(*rule, key.1),
+                Timer::Order { rule } => self.order_due(*rule, key.1),
             }
         }
     }

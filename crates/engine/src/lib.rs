@@ -14,7 +14,7 @@
 //! - A run that is not over waits for something by name; [`Engine::stuck`] lists those that do not and must be empty.
 //!
 //! Map, in the order in which a record meets it: [`fold`] → [`timers`](fold) → `records/` (one file per kind) →
-//! [`decide`] (rules) → [`work`] (runs and their commands) → [`emit`] → [`state`] over [`table`].
+//! [`decide`] (rules: [`keys`], [`order`], [`correlate`], [`flow`]) → [`work`] (runs and their commands) → [`emit`] → [`state`] over [`table`].
 
 pub mod table;
 
@@ -26,6 +26,14 @@ pub mod fold;
 
 pub mod decide;
 
+pub mod keys;
+
+pub mod order;
+
+pub mod correlate;
+
+pub mod flow;
+
 mod records;
 
 pub mod work;
@@ -34,7 +42,7 @@ pub mod emit;
 
 pub use config::Compiled;
 pub use fold::{Engine, Outcome, Poison};
-pub use state::{Decision, Outboxed, Row, State, Verdict};
+pub use state::{Decided, Decision, Outboxed, Row, State, Verdict};
 
 /// The version of the fold. It changes whenever the same log would give other state; state of another version is
 /// rebuilt. A fixture log with its expected state is kept for each version.

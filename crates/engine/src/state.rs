@@ -5,6 +5,9 @@ use ensue_event::{Digest, Emission, Event, Key, Origin, Position, Span, Time, co
 use ensue_run::{Definition, Effect, Run};
 use serde::{Deserialize, Serialize};
 
+use crate::correlate::{HalfRow, Tally};
+use crate::flow::FlowRow;
+use crate::order::OrderRow;
 use crate::table::{RowValue, Table, json_row};
 
 /// A row for the store: `value` is absent where it goes.
@@ -129,6 +132,21 @@ pub enum Timer {
         /// The effect.
         effect: Key,
     },
+    /// A half-match of this rule.
+    Half {
+        /// The rule's id.
+        rule: Key,
+    },
+    /// Something that flow control of this rule keeps.
+    Flow {
+        /// The rule's id.
+        rule: Key,
+    },
+    /// Something that ordering of this rule keeps.
+    Order {
+        /// The rule's id.
+        rule: Key,
+    },
 }
 
 /// An emission whose record is not folded yet.
@@ -150,12 +168,45 @@ impl RowValue for Pending {
     }
 }
 
-/// A rule's recorded decision about an event, where it did not fire. Firings are records.
+/// The most decisions of one rule at one record that are kept; more are counted.
+pub const KEPT_AT_ONE: usize = 16;
+
+/// What a rule decided at a record, where it did not fire: one for each key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decided {
+    /// The first of them, in order.
+    pub all: Vec<Decision>,
+    /// How many more there were.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u32,
+}
+
+impl Decided {
+    /// Adds one, or counts it.
+    pub fn add(&mut self, decision: Decision) {
+        if self.all.len() < KEPT_AT_ONE {
+            self.all.push(decision);
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// A rule's recorded decision, where it did not fire. Firings are records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
     /// When.
     pub at: Time,
+    /// The correlation key that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// What, and why.
     pub verdict: Verdict,
 }
@@ -178,6 +229,90 @@ pub enum Verdict {
     },
     /// It is paused.
     Paused,
+    /// The event has no key.
+    NoKey {
+        /// What was to give it.
+        expression: String,
+        /// Why it gave none.
+        why: String,
+    },
+    /// The rule holds as many keys as it may.
+    KeyRefused {
+        /// How many that is.
+        limit: u64,
+    },
+    /// A half-match ran out of time.
+    Expired {
+        /// What did not come.
+        missing: Vec<String>,
+        /// The events that were kept.
+        events: Vec<Position>,
+    },
+    /// A half-match was dropped by an event that met `unless`.
+    Unless {
+        /// The event.
+        by: Position,
+        /// The events that were kept.
+        events: Vec<Position>,
+    },
+    /// A key has as many half-matches as it may (`repeat: each`).
+    Full {
+        /// How many that is.
+        limit: u64,
+    },
+    /// `absence`: what was waited for came in time.
+    Came {
+        /// The event.
+        by: Position,
+        /// The events that were kept.
+        events: Vec<Position>,
+    },
+    /// The same was done already.
+    Deduped {
+        /// Until when it is not done again.
+        until: Time,
+    },
+    /// Flow control holds it.
+    Held {
+        /// What: `debounce`, `batch`, `throttle`, `concurrency`.
+        by: String,
+        /// Until when, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
+    /// A newer one took its place: `debounce`, or `concurrency` with `latest`.
+    Replaced {
+        /// What: `debounce`, `concurrency`.
+        by: String,
+        /// The events that are not acted on.
+        events: Vec<Position>,
+    },
+    /// There were too many in too short a time.
+    Throttled {
+        /// From when on one passes again.
+        until: Time,
+    },
+    /// As many runs of its key go on as may.
+    Skipped {
+        /// The runs.
+        running: Vec<Key>,
+    },
+    /// It came after others that it should have come before.
+    Late {
+        /// Its value.
+        value: String,
+        /// The last value that was seen.
+        last: String,
+        /// What became of it: `deliver`, `divert`, `drop`.
+        then: String,
+    },
+    /// An edit or removal of the rule dropped what it kept.
+    Edited {
+        /// How many half-matches.
+        halves: u64,
+        /// How many matches that flow control held.
+        held: u64,
+    },
     /// The chain of causes is too long.
     ChainCut {
         /// How long it is.
@@ -257,7 +392,24 @@ pub struct SourceState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mark {}
 
-json_row!(Meta, Applied, Definition, RuleState, Run, Outboxed, Timer, Decision, Freeze, Parked, SourceState, Mark);
+json_row!(
+    Meta,
+    Applied,
+    Definition,
+    RuleState,
+    Run,
+    Outboxed,
+    Timer,
+    Decided,
+    HalfRow,
+    Tally,
+    FlowRow,
+    OrderRow,
+    Freeze,
+    Parked,
+    SourceState,
+    Mark
+);
 
 macro_rules! tables {
     ($($(#[doc = $doc:literal])+ $field:ident: $key:ty => $value:ty = $name:literal),+ $(,)?) => {
@@ -338,11 +490,19 @@ tables! {
     /// Emissions whose record is not folded.
     emissions: Emission => Pending = "emissions",
     /// Decisions without a firing.
-    decisions: (Position, String) => Decision = "decisions",
+    decisions: (Position, String) => Decided = "decisions",
     /// Freezes in force.
     freezes: String => Freeze = "freezes",
     /// Firings that wait for a person.
     parked: Key => Parked = "parked",
+    /// What rules keep of keys: by rule, then by key.
+    halves: (Key, Key) => HalfRow = "halves",
+    /// How many keys rules hold.
+    tallies: Key => Tally = "tallies",
+    /// What flow control keeps: by rule, then by what and key.
+    flows: (Key, Key) => FlowRow = "flows",
+    /// What ordering keeps: by rule, then by key.
+    orders: (Key, Key) => OrderRow = "orders",
     /// What is known of sources.
     sources: String => SourceState = "sources",
 }

@@ -58,7 +58,10 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
 
     /// The row of this key, with the changes of the record at hand.
     #[must_use]
-    pub fn get(&self, key: &K) -> Option<&Arc<V>> {
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&Arc<V>>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
         match self.dirty.get(key) {
             Some(changed) => changed.as_ref(),
             None => self.base.get(key),
@@ -255,6 +258,17 @@ impl RowKey for (Time, Key) {
     fn read(bytes: &[u8]) -> Option<(Time, Key)> {
         let (time, key) = bytes.split_at_checked(8)?;
         Some((Time(i64::from_be_bytes(time.try_into().ok()?) ^ i64::MIN), Key::read(key)?))
+    }
+}
+
+/// A rule and something of it.
+impl RowKey for (Key, Key) {
+    fn bytes(&self) -> Vec<u8> {
+        [self.0.0, self.1.0].concat()
+    }
+    fn read(bytes: &[u8]) -> Option<(Key, Key)> {
+        let (rule, of) = bytes.split_at_checked(16)?;
+        Some((Key::read(rule)?, Key::read(of)?))
     }
 }
 

@@ -37,6 +37,9 @@ impl Engine {
             definition: fired.definition,
             key: fired.key,
             events: fired.events,
+            timed: fired.timed,
+            count: fired.count,
+            batch: fired.batch,
             lets: fired.lets,
             correlation,
             cause: fired.firing.to_string(),
@@ -73,7 +76,7 @@ impl Engine {
         if let Some(known) = self.graphs.get(&digest) {
             return Ok(Arc::clone(known));
         }
-        let pinned = if let Some(decider) = self.config.rules.iter().find(|decider| decider.digest == digest) {
+        let pinned = if let Some(decider) = self.config.defined(digest) {
             Pinned { graph: Arc::clone(&decider.graph), namespace: decider.rule.name.namespace.clone() }
         } else {
             let definition = self.state.definitions.get(&digest).ok_or(Poison::NoDefinition(digest))?;

@@ -607,9 +607,29 @@ pub struct RuleFired {
     /// When a timer decided it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Time>,
+    /// No event completed it, time did: there is no `event`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timed: bool,
+    /// How many events a `count` saw; `events` holds the newest 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// The matches that a `batch` put together, oldest first; `events` are those of the newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batch: Vec<Batched>,
     /// The values of `let`.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub lets: serde_json::Map<String, Value>,
+}
+
+/// One match of a batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Batched {
+    /// Its correlation key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Its events.
+    pub events: Vec<Took>,
 }
 
 /// Fields of `dev.ensue.rule.parked`.

@@ -181,11 +181,17 @@ impl<'a> Chain<'a> {
             tree.then.push(self.firing(firing, fired, record));
         }
         let decisions = self.engine.state().decisions.from((record.position, String::new())..);
-        for ((_, rule), decision) in decisions.take_while(|((position, _), _)| *position == record.position) {
-            let text = format!("rule {rule} did not fire: {}", verdict(&decision.verdict));
-            let mut tree_of = Tree::new("decision", text);
-            tree_of.at = Some(decision.at);
-            tree.then.push(tree_of);
+        for ((_, rule), decided) in decisions.take_while(|((position, _), _)| *position == record.position) {
+            for decision in &decided.all {
+                let key = decision.key.as_ref().map(|key| format!(" for {key}")).unwrap_or_default();
+                let text = format!("rule {rule} did not fire{key}: {}", verdict(&decision.verdict));
+                let mut tree_of = Tree::new("decision", text);
+                tree_of.at = Some(decision.at);
+                tree.then.push(tree_of);
+            }
+            if decided.more > 0 {
+                tree.then.push(Tree::new("decision", format!("rule {rule} decided so for {} more keys", decided.more)));
+            }
         }
         if tree.then.is_empty() {
             tree.then.push(Tree::new("decision", "no rule fired on this event"));
@@ -344,6 +350,27 @@ pub fn verdict(verdict: &Verdict) -> String {
         Verdict::NotIf { condition } => format!("if {condition}: false"),
         Verdict::Error { expression, why } => format!("error: `{expression}`: {why}"),
         Verdict::Paused => "it is paused".to_owned(),
+        Verdict::NoKey { expression, why } => format!("no key: `{expression}`: {why}"),
+        Verdict::KeyRefused { limit } => {
+            format!("it holds {limit} keys already; raise `maxKeys` or let it forget sooner")
+        }
+        Verdict::Expired { missing, .. } => format!("it ran out of time waiting for {}", missing.join(", ")),
+        Verdict::Unless { by, .. } => format!("record {by} met its `unless`"),
+        Verdict::Full { limit } => format!("its key has {limit} half-matches already"),
+        Verdict::Came { by, .. } => format!("record {by} came in time"),
+        Verdict::Deduped { until } => format!("the same was done already; not again until {until}"),
+        Verdict::Held { by, until: Some(until) } => format!("{by} holds it until {until}"),
+        Verdict::Held { by, until: None } => format!("{by} holds it"),
+        Verdict::Replaced { by, .. } => format!("a newer one took its place ({by})"),
+        Verdict::Throttled { until } => format!("throttled until {until}"),
+        Verdict::Skipped { running } => {
+            let runs: Vec<String> = running.iter().map(ToString::to_string).collect();
+            format!("skipped: as many runs as may go on: {}", runs.join(", "))
+        }
+        Verdict::Late { value, last, then } => format!("late: {value} came after {last} ({then})"),
+        Verdict::Edited { halves, held } => {
+            format!("the rule was changed: {halves} half-matches and {held} held matches were dropped")
+        }
         Verdict::ChainCut { depth } => format!("the chain of causes is {depth} long and was cut"),
         Verdict::Done => "done".to_owned(),
         Verdict::Refused { why } => format!("refused: {why}"),

@@ -3,16 +3,17 @@
 //! Firings, suppressions and errors are recorded decisions and are shown as they are. A plain mismatch is not recorded:
 //! it is computed again, by the same pattern and the same conditions, from the configuration that is in force now.
 
+use std::rc::Rc;
+
 use ensue_engine::config::Decider;
-use ensue_engine::decide::{Names, Weighed, weigh};
+use ensue_engine::decide::{Completed, Names, Part, Seen, Weighed, meets, weigh};
 use ensue_engine::emit::correlation;
 use ensue_engine::{Engine, Verdict};
 use ensue_event::ours::{Mode, Ours};
 use ensue_event::{Key, Position, Record};
-use ensue_expr::{Budget, Program, Scope, Value};
-use ensue_lang::{Name, WhenKind};
+use ensue_expr::{Budget, Program, Scope};
+use ensue_lang::Name;
 use ensue_rule::View;
-use indexmap::IndexMap;
 
 use crate::history::History;
 use crate::tree::Tree;
@@ -75,7 +76,8 @@ fn one(decider: &Decider, record: &Record, history: &dyn History, engine: &Engin
         told.tree.position = Some(position);
         return told;
     }
-    if let Some(decision) = engine.state().decisions.get(&(record.position, name.clone())) {
+    let decided = engine.state().decisions.get(&(record.position, name.clone()));
+    if let Some(decision) = decided.and_then(|decided| decided.all.first()) {
         let mut told = told(2.0, format!("rule {name} did not fire: {}", verdict(&decision.verdict)));
         told.tree.at = Some(decision.at);
         if let Verdict::NotIf { .. } = decision.verdict {
@@ -84,7 +86,8 @@ fn one(decider: &Decider, record: &Record, history: &dyn History, engine: &Engin
         }
         return told;
     }
-    let explained = decider.pattern.explain(&View::new(&record.event));
+    let explained = decider.pattern().map(|pattern| pattern.explain(&View::new(&record.event)));
+    let Some(explained) = explained else { return told(0.0, format!("rule {name} waits for no event")) };
     if !explained.matched {
         let why = explained.first_miss().map_or_else(
             || "its pattern does not name records of ours".to_owned(),
@@ -101,14 +104,30 @@ fn one(decider: &Decider, record: &Record, history: &dyn History, engine: &Engin
         return told;
     }
     let tables = engine.config().tables(&decider.rule.name.namespace);
-    match weigh(decider, &record.event, tables, record.at) {
-        Weighed::Mismatch(condition) => {
-            let mut told = told(1.0, format!("rule {name} does not match: if {condition}: false"));
-            if let WhenKind::Event(item) = &decider.rule.when.kind {
-                told.tree.because = item.cond.iter().flat_map(|cond| values(cond, decider, record, engine)).collect();
-            }
-            told
+    let seen = Rc::new(Seen::of(record));
+    let names = Names::of_event(&seen, tables.clone(), record.at);
+    let item = decider.watches.first();
+    match item.map_or(Ok(true), |watch| meets(watch, &names)) {
+        Ok(true) => {}
+        Ok(false) => {
+            let cond = item.and_then(|watch| watch.item.cond.as_ref());
+            let mut told = told(
+                1.0,
+                format!("rule {name} does not match: if {}: false", cond.map_or("", ensue_expr::Program::source)),
+            );
+            told.tree.because = cond.into_iter().flat_map(|cond| values(cond, decider, record, engine)).collect();
+            return told;
         }
+        Err(why) => {
+            return told(
+                1.5,
+                format!("rule {name} would not fire now: {}; no decision of then is kept", verdict(&why)),
+            );
+        }
+    }
+    let part = Part { seen: Rc::clone(&seen), item: item.and_then(|watch| watch.item.name.clone()) };
+    let found = Completed { key: None, parts: vec![part], timed: false, due: None, count: None };
+    match weigh(decider, &found, tables, record.at) {
         Weighed::Not(why) => {
             told(1.5, format!("rule {name} would not fire now: {}; no decision of then is kept", verdict(&why)))
         }
@@ -136,33 +155,22 @@ fn fired(rule: &str, record: &Record, history: &dyn History) -> Option<(Key, Mod
 /// What a condition reads, with the values that it has in this event.
 fn values(cond: &Program, decider: &Decider, record: &Record, engine: &Engine) -> Vec<String> {
     let tables = engine.config().tables(&decider.rule.name.namespace);
-    let mut seen = Seen { names: Names::new(&record.event, tables, record.at), lets: IndexMap::new() };
+    let event = Seen::of(record);
+    let mut names = Names::of_event(&event, tables, record.at);
     for (name, program) in &decider.rule.lets {
         // One that cannot be computed is absent here; that it could not be is a decision of its own.
-        if let Ok(Some(value)) = program.eval_opt(&seen, &mut Budget::new()) {
-            seen.lets.insert(name.clone(), value);
+        if let Ok(Some(value)) = program.eval_opt(&names, &mut Budget::new()) {
+            names.name(name, value);
         }
     }
     let line = |path: Vec<String>| {
         let value = path
             .split_first()
-            .and_then(|(root, keys)| keys.iter().try_fold(seen.get(root)?, |value, key| value.get(key).cloned()));
+            .and_then(|(root, keys)| keys.iter().try_fold(names.get(root)?, |value, key| value.get(key).cloned()));
         let value = value.map_or_else(|| "absent".to_owned(), |value| short(&value.to_json()));
         format!("{} is {value}", path.join("."))
     };
     cond.paths().into_iter().map(line).collect()
-}
-
-/// The names of a rule's condition, with what its `let` gave.
-struct Seen<'a> {
-    names: Names<'a>,
-    lets: IndexMap<String, Value>,
-}
-
-impl Scope for Seen<'_> {
-    fn get(&self, name: &str) -> Option<Value> {
-        if name == "let" { Some(Value::map(self.lets.clone())) } else { self.names.get(name) }
-    }
 }
 
 fn actual(value: Option<&str>) -> &str {

@@ -2,17 +2,7 @@
 
 /// Shape and field. An entry goes when the engine learns it.
 const UNSUPPORTED: &[(&str, &[&str])] = &[
-    (
-        "`when`",
-        &[
-            "any", "all", "sequence", "count", "absence", "name", "key", "within", "unless", "repeat", "time",
-            "lateness", "maxKeys",
-        ],
-    ),
-    (
-        "a rule",
-        &["dedupe", "debounce", "batch", "throttle", "concurrency", "order", "storm", "start", "backfill", "timeout"],
-    ),
+    ("a rule", &["timeout"]),
     ("a workflow", &["timeout"]),
     ("a step", &["parallel", "foreach", "wait", "approve", "undo", "cache", "needs"]),
 ];

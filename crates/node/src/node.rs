@@ -151,7 +151,7 @@ impl Core {
         let position = self.tell(pump::operator(uuid::Uuid::now_v7().to_string(), operator)).await?;
         let key = (position, OPERATOR.to_owned());
         let decision = self.read(move |pump| pump.engine().state().decisions.get(&key).cloned()).await.flatten();
-        Ok(match decision.as_deref() {
+        Ok(match decision.as_ref().and_then(|decided| decided.all.first()) {
             Some(Decision { verdict: Verdict::Refused { why }, .. }) => Commanded::Refused(position, why.clone()),
             _ => Commanded::Done(position),
         })

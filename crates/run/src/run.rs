@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ensue_event::ours::{Failure, Took};
+use ensue_event::ours::{Batched, Failure, Took};
 use ensue_event::{Digest, Key, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -24,6 +24,15 @@ pub struct Run {
     pub key: Option<String>,
     /// The events that started it.
     pub events: Vec<Took>,
+    /// Time completed the firing, not an event: there is no `event`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timed: bool,
+    /// How many events a `count` saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// The matches of a `batch`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batch: Vec<Batched>,
     /// The values of `let`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub lets: Map<String, Value>,

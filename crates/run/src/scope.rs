@@ -1,5 +1,6 @@
 //! What expressions in steps see: `event events key let inputs steps tables run error now`.
 
+use ensue_event::ours::{Batched, Took};
 use ensue_expr::{Scope, Value};
 use serde_json::{Map, json};
 
@@ -16,8 +17,11 @@ impl Scope for Names<'_> {
     fn get(&self, name: &str) -> Option<Value> {
         let run = self.run;
         match name {
+            "event" if run.timed => None,
             "event" => run.events.last().map(|took| took.event.clone().into()),
-            "events" => Some(events(run)),
+            "events" => Some(events(&run.events, run.count)),
+            "count" => run.count.map(Value::from),
+            "batch" => (!run.batch.is_empty()).then(|| batch(&run.batch)),
             "key" => run.key.as_deref().map(key),
             "let" => Some(serde_json::Value::Object(run.lets.clone()).into()),
             "inputs" => run.at.frames.last().map(|frame| frame.inputs.clone().into()),
@@ -72,14 +76,43 @@ impl Names<'_> {
     }
 }
 
-/// Each item's event by its name; for an item that met several, the last.
-fn events(run: &Run) -> Value {
-    let named = run.events.iter().filter_map(|took| Some((took.item.clone()?, took.event.clone())));
-    serde_json::Value::Object(named.collect()).into()
+/// What a firing's events are called: each item's event by its name; of a `count` (`counted`) the list, oldest first.
+#[must_use]
+pub fn events(took: &[Took], counted: Option<u64>) -> Value {
+    let mut named = Map::new();
+    for took in took {
+        let Some(name) = &took.item else { continue };
+        if counted.is_none() {
+            named.insert(name.clone(), took.event.clone());
+        } else if let Some(list) =
+            named.entry(name.clone()).or_insert_with(|| serde_json::Value::Array(Vec::new())).as_array_mut()
+        {
+            list.push(took.event.clone());
+        }
+    }
+    serde_json::Value::Object(named).into()
+}
+
+/// What a batch is called: the list of its matches as `{event, events, key}`, oldest first.
+#[must_use]
+pub fn batch(matches: &[Batched]) -> Value {
+    let one = |one: &Batched| {
+        let mut map = Map::new();
+        if let Some(newest) = one.events.last() {
+            map.insert("event".into(), newest.event.clone());
+        }
+        map.insert("events".into(), events(&one.events, None).to_json());
+        if let Some(text) = &one.key {
+            map.insert("key".into(), key(text).to_json());
+        }
+        serde_json::Value::Object(map)
+    };
+    serde_json::Value::Array(matches.iter().map(one).collect()).into()
 }
 
 /// A composite key is kept as canonical JSON and seen as the list that it was.
-fn key(text: &str) -> Value {
+#[must_use]
+pub fn key(text: &str) -> Value {
     match text.starts_with('[').then(|| Value::from_json(text.as_bytes())) {
         Some(Ok(list @ Value::List(_))) => list,
         _ => Value::str(text),

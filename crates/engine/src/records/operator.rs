@@ -31,7 +31,7 @@ impl Engine {
             }
         };
         let verdict = refused.map_or(Verdict::Done, |why| Verdict::Refused { why });
-        self.decided(crate::decide::OPERATOR.to_owned(), verdict);
+        self.decided(crate::decide::OPERATOR.to_owned(), None, verdict);
         Ok(())
     }
 

@@ -37,12 +37,12 @@ impl Engine {
     fn parked(&mut self, firing: Key, reason: String) {
         let Some(parked) = self.state.parked.get(&firing) else { return };
         let parked = Parked { reason: reason.clone(), ..parked.as_ref().clone() };
-        let rule = parked.fired.rule.clone();
+        let (rule, key) = (parked.fired.rule.clone(), parked.fired.key.clone());
         let told = RuleParked { firing, rule: rule.clone(), reason: reason.clone() };
         let id = Key::of("parked", &[&firing.0, &self.position.bytes()]);
         let (correlation, cause) = (parked.correlation.clone(), firing.to_string());
         self.emit_ours(id, &Ours::from(told), &Chain { correlation, cause, depth: parked.depth });
         self.state.parked.put(firing, parked);
-        self.decided(rule, Verdict::Parked { why: reason });
+        self.decided(rule, key, Verdict::Parked { why: reason });
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use ensue_engine::state::Decision;
 use ensue_engine::{Engine, Outboxed, Outcome, Row, Verdict};
 use ensue_event::ours::{
     ActionAnswered, ActionStarted, ActionUncertain, Answer, Command, ConfigApplied, ConfigFile, Failure, Operator,
@@ -179,7 +178,7 @@ impl Bench {
 
     pub(crate) fn decision(&self, position: Position, who: &str) -> Option<Verdict> {
         let found = self.engine.state().decisions.get(&(position, who.to_owned()));
-        found.map(|decision: &std::sync::Arc<Decision>| decision.verdict.clone())
+        found.and_then(|decided| decided.all.first()).map(|decision| decision.verdict.clone())
     }
 
     pub(crate) fn runs(&self) -> Vec<Run> {

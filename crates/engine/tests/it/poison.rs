@@ -25,6 +25,9 @@ fn nothing_is_changed_by_a_record_that_cannot_be_folded() {
         key: None,
         events: Vec::new(),
         due: None,
+        timed: false,
+        count: None,
+        batch: Vec::new(),
         lets: serde_json::Map::new(),
     };
     let text = "kind: Rule\nmetadata: { name: r }".to_owned();

@@ -134,6 +134,9 @@ fn fold() -> Vec<Ours> {
             key: Some("main".into()),
             events: vec![Took { position: Position(7), item: Some("push".into()), event }],
             due: Some(at(300)),
+            timed: false,
+            count: None,
+            batch: Vec::new(),
             lets: Map::from_iter([("branch".to_owned(), json!("main"))]),
         }
         .into(),

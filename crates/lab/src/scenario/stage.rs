@@ -108,8 +108,10 @@ impl<'a> Stage<'a> {
             self.played.runs.push(Ran { rule: run.rule.clone(), status: run.status.as_str().to_owned(), why });
         }
         for ((position, who), decision) in self.engine.state().decisions.iter() {
-            if let ensue_engine::Verdict::Error { expression, why } = &decision.verdict {
-                self.played.errors.push(format!("record {position}, rule {who}: `{expression}`: {why}"));
+            for decision in &decision.all {
+                if let ensue_engine::Verdict::Error { expression, why } = &decision.verdict {
+                    self.played.errors.push(format!("record {position}, rule {who}: `{expression}`: {why}"));
+                }
             }
         }
         Ok(self.played)

@@ -143,7 +143,7 @@ fn rules() {
         ("when: { type: [a] }\nsteps: []", "habit: `type` is not a field of `when`; here it is `event: {type: […]}`\n"),
         (
             "when: { event: {}, count: { of: { event: {} }, atLeast: 2 } }\nsteps: []",
-            "unsupported: `count` is part of the language but not of this version\nexclusive: `event` and `count` exclude each other in `when`\n",
+            "exclusive: `event` and `count` exclude each other in `when`\n",
         ),
         ("when: { event: {} }\nsteps: { a: b }", "type: `steps` must be a list, each item a step, not a map\n"),
         (

@@ -113,16 +113,17 @@ pub(crate) async fn decisions(State(app): State<App>, Query(asked): Query<Asked>
 pub(crate) fn of_position(state: &Kept, position: Position) -> Vec<Value> {
     let from = (position, String::new());
     let rows = state.decisions.from(from..).take_while(|((at, _), _)| *at == position);
-    rows.map(|((at, who), decision)| decided(*at, who, decision)).collect()
+    rows.flat_map(|((at, who), decided)| decided.all.iter().map(|one| self::decided(*at, who, one))).collect()
 }
 
 fn newest(state: &Kept, wanted: impl Fn(&String) -> bool, limit: usize) -> Vec<Value> {
     let rows = state.decisions.newest().filter(|((_, who), _)| wanted(who)).take(limit);
-    rows.map(|((at, who), decision)| decided(*at, who, decision)).collect()
+    let all = rows.flat_map(|((at, who), decided)| decided.all.iter().rev().map(|one| self::decided(*at, who, one)));
+    all.take(limit).collect()
 }
 
 fn decided(position: Position, rule: &str, decision: &Decision) -> Value {
-    json!({"position": position, "rule": rule, "at": decision.at, "verdict": decision.verdict})
+    json!({"position": position, "rule": rule, "at": decision.at, "key": decision.key, "verdict": decision.verdict})
 }
 
 /// `GET /api/v1/sources`

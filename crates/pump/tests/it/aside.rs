@@ -58,6 +58,9 @@ fn a_firing_whose_definition_is_not_there_is_parked_nowhere_and_said() {
         key: None,
         events: Vec::new(),
         due: None,
+        timed: false,
+        count: None,
+        batch: Vec::new(),
         lets: serde_json::Map::new(),
     };
     node.send(vec![of_node("f".into(), &fired.into())]);

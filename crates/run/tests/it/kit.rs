@@ -84,6 +84,9 @@ impl Play {
     pub(crate) fn new(text: &str) -> Play {
         let event = json!({"id": "e1", "source": "/test", "type": "go", "data": {"n": 7, "list": [1, 2]}});
         let run = Run {
+            timed: false,
+            count: None,
+            batch: Vec::new(),
             id: Key::of("run", &[b"1"]),
             rule: "default/r".into(),
             definition: Digest::of(b"definition"),
