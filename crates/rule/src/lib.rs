@@ -77,6 +77,9 @@ mod join;
 
 mod index;
 
+mod lift;
+
 pub use index::{Index, Stats};
+pub use lift::{Lifted, lift};
 pub use pattern::{Explanation, FieldVerdict, Pattern, Problem};
 pub use view::View;

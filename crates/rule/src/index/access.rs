@@ -91,21 +91,7 @@ impl Questions {
     fn keys(&mut self, field: &Field, numbers: &[u32]) -> Option<Keys> {
         let mut keys = Vec::with_capacity(numbers.len());
         for (test, number) in field.any.iter().zip(numbers) {
-            let key = match test {
-                Test::Text(text) | Test::Fold(text) => Some((test.clone(), text.len())),
-                Test::Number(number) => Some((test.clone(), number.text.len())),
-                Test::True | Test::False | Test::Null => Some((test.clone(), 1)),
-                Test::Prefix(text) | Test::Suffix(text) if !text.is_empty() => Some((test.clone(), text.len())),
-                Test::Wildcard(wildcard) => {
-                    let (first, last) = wildcard.anchors();
-                    match first.len().max(last.len()) {
-                        0 => None,
-                        length if last.len() == length => Some((Test::Suffix(last.into()), length)),
-                        length => Some((Test::Prefix(first.into()), length)),
-                    }
-                }
-                _ => None,
-            };
+            let key = test.access();
             match key {
                 Some((test, length)) => keys.push((self.take_beside(*number, &test), length)),
                 None => {

@@ -79,6 +79,11 @@ impl Field {
         matches!(&*self.path, [name] if &**name == "type")
     }
 
+    /// Whether each alternative is a key by which branches can be looked up.
+    pub(crate) fn is_access(&self) -> bool {
+        self.any.iter().all(|test| test.access().is_some())
+    }
+
     pub(crate) fn may_be_absent(&self) -> bool {
         self.any.contains(&Test::Absent)
     }
@@ -164,6 +169,12 @@ impl Pattern {
         paths.sort_unstable();
         paths.dedup();
         paths
+    }
+
+    /// Whether an index can look all of it up: if not, each event (of its types, where it names them) pays for it.
+    #[must_use]
+    pub fn indexed(&self) -> bool {
+        self.0.branches.iter().all(|branch| branch.fields.iter().any(|field| field.is_access()))
     }
 
     pub(crate) fn branches(&self) -> &[Branch] {

@@ -155,6 +155,26 @@ impl Test {
         }
     }
 
+    /// What values are looked up for to find the branches with this alternative, and how long its text is: the longer,
+    /// the rarer. None if a value must be asked.
+    pub(crate) fn access(&self) -> Option<(Test, usize)> {
+        match self {
+            Test::Text(text) | Test::Fold(text) => Some((self.clone(), text.len())),
+            Test::Number(number) => Some((self.clone(), number.text.len())),
+            Test::True | Test::False | Test::Null => Some((self.clone(), 1)),
+            Test::Prefix(text) | Test::Suffix(text) if !text.is_empty() => Some((self.clone(), text.len())),
+            Test::Wildcard(wildcard) => {
+                let (first, last) = wildcard.anchors();
+                match first.len().max(last.len()) {
+                    0 => None,
+                    length if last.len() == length => Some((Test::Suffix(last.into()), length)),
+                    length => Some((Test::Prefix(first.into()), length)),
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it names the prefix that only ensue itself writes.
     pub(crate) fn names_ours(&self) -> bool {
         match self {
