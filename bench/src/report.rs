@@ -154,7 +154,7 @@ impl Measured {
 }
 
 /// Three digits that mean something.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         big if big >= 100.0 => format!("{value:.0}"),
         some if some >= 10.0 => format!("{value:.1}"),
@@ -168,7 +168,8 @@ fn circumstances() -> String {
     let date =
         Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]).output().map(|out| out.stdout).unwrap_or_default();
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let given: Vec<&str> = words.iter().map(String::as_str).take_while(|word| *word != "--binary").collect();
+    let given: Vec<&str> =
+        words.iter().map(String::as_str).take_while(|word| !["--binary", "--results"].contains(word)).collect();
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let memory = read("/proc/meminfo");
     let memory =

@@ -1,19 +1,47 @@
 //! The measurements behind what is claimed about speed.
 
-use crate::{Result, crash, shell, take_option};
+use std::path::PathBuf;
 
-/// What can be measured.
-const WHAT: &[&str] = &["ingest", "loop", "match"];
+use crate::{Result, crash, shell, take_option, workspace};
+
+/// What can be measured, and whether the binary is started for it.
+const WHAT: &[(&str, bool)] =
+    &[("ingest", true), ("loop", true), ("rules", true), ("match", false), ("correlate", false)];
 
 /// Builds for release and runs one measurement; it prints JSON lines and writes its part of bench/RESULTS.md.
 pub(crate) fn run(arguments: &[String]) -> Result {
     let mut arguments = arguments.to_vec();
     let binary = take_option(&mut arguments, "--binary")?;
-    let what = arguments.first().filter(|what| WHAT.contains(&what.as_str())).cloned();
-    let what = what.ok_or_else(|| format!("say what to measure: {}", WHAT.join(", ")))?;
-    let (client, ensue) = crash::release(binary)?;
+    let what = arguments.first().and_then(|what| WHAT.iter().find(|(name, _)| name == what));
+    let (what, starts) = what.ok_or_else(|| {
+        let names: Vec<&str> = WHAT.iter().map(|(name, _)| *name).collect();
+        format!("say what to measure: {}", names.join(", "))
+    })?;
     let rest = arguments.get(1..).unwrap_or_default();
-    shell::run(shell::program(&client.to_string_lossy()).arg(what).args(rest).arg("--binary").arg(ensue))
+    let asks = rest.iter().any(|word| word == "--help" || word == "-h");
+    let page = workspace::root().join("bench/RESULTS.md");
+    if *starts && !asks {
+        let (client, ensue) = crash::release(binary)?;
+        let mut command = client_in_place(&client)?;
+        return shell::run(command.arg(what).args(rest).arg("--binary").arg(ensue).arg("--results").arg(page));
+    }
+    // What reads files prints one line of JSON, and nothing else stands on its standard output.
+    shell::run_aside(shell::cargo().args(["build", "--release", "--package", "ensue-bench"]))?;
+    let client = workspace::metadata(false)?.target_directory.join("release/ensue-bench");
+    let mut command = client_in_place(&client)?;
+    command.arg(what).args(rest);
+    if !asks && !rest.iter().any(|word| word == "--results") {
+        command.arg("--results").arg(page);
+    }
+    shell::run_aside(&mut command)
+}
+
+/// The client in the folder that the caller stands in: files are named from there.
+fn client_in_place(client: &std::path::Path) -> Result<std::process::Command> {
+    let here: PathBuf = std::env::current_dir().map_err(|error| format!("there is no current folder: {error}"))?;
+    let mut command = shell::program(&client.to_string_lossy());
+    command.current_dir(here);
+    Ok(command)
 }
 
 #[cfg(test)]
@@ -22,7 +50,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_measured_is_told_before_anything_is_built() {
-        assert!(run(&["speed".to_owned()]).unwrap_err().contains("ingest, loop, match"));
+        assert!(run(&["speed".to_owned()]).unwrap_err().contains("ingest, loop, rules, match, correlate"));
         assert!(run(&[]).is_err());
     }
 }

@@ -66,7 +66,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "{ingest|loop|match} [--binary PATH] [ARGUMENT]...",
+        usage: "{ingest|loop|rules|match|correlate} [--binary PATH] [ARGUMENT]...",
         about: "measures what is claimed about speed: JSON lines, and bench/RESULTS.md",
         run: bench::run,
     },

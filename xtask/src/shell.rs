@@ -23,6 +23,13 @@ pub(crate) fn run(command: &mut Command) -> Result {
     if status.success() { Ok(()) } else { Err(format!("`{}` failed ({status})", line(command))) }
 }
 
+/// The same with the line on standard error: standard output is the program's alone.
+pub(crate) fn run_aside(command: &mut Command) -> Result {
+    eprintln!("$ {}", line(command));
+    let status = command.status().map_err(|error| format!("cannot start `{}`: {error}", line(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("`{}` failed ({status})", line(command))) }
+}
+
 /// What a command prints; its errors go to ours.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command
