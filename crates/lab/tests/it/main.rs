@@ -13,6 +13,7 @@
 mod past;
 
 mod example;
+mod fuzz;
 mod scenarios;
 mod simulator;
 mod why;
