@@ -1,51 +1,393 @@
-//! Correlation: which events of a key together are a match. See [`ensue_rule`] for the machine; here is where its rows
-//! are kept, and its timers.
+//! Correlation: which events of a key together are a match. The machines are in [`ensue_rule::correlate`]; here is which
+//! events they see, under which keys, where what they keep is a row, and when their timers are due.
+//!
+//! - The clock of an event is its append time; with `time: event` the `time` in it, where it has one. All deadlines
+//!   count from there; with `time: event` a timer waits `lateness` longer.
+//! - A rule has one row for a key, and a row one timer. The timer may be early: one that finds nothing due goes on to
+//!   the next deadline, so that a deadline that moves costs nothing.
+//! - `if` first, then the keys, then `unless`, then the one item of the one half-match that the event fills.
+//! - A completed match is no longer in its row when flow control sees it.
+
+mod row;
+
+mod tally;
+
+mod absence;
+
+mod waiting;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use ensue_event::Key;
-use ensue_lang::WhenKind;
-use serde::{Deserialize, Serialize};
+use ensue_event::{Key, Span, Time};
+use ensue_lang::{Repeat, TimeBy, WhenKind};
+use ensue_rule::correlate::{self as machine, Half, Kept, Plan, Sample, Step};
+
+pub(crate) use row::by_value;
+pub use row::{Body, HalfRow};
+pub(crate) use tally::Keeps;
+pub use tally::{MAX_KEYS, Tally};
+pub use waiting::{Waiting, halves};
 
 use crate::config::Decider;
 use crate::decide::{Completed, Names, Part, Seen, meets};
 use crate::fold::Engine;
-use crate::keys::keys;
+use crate::keys::{key, keys};
+use crate::state::{Timer, Verdict};
+use waiting::item_name;
 
-/// What a rule keeps of a key.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HalfRow {}
+/// What an event means to a rule under one of its keys.
+struct Offer {
+    key: Option<String>,
+    /// The items that it meets, in ascending order.
+    fits: Vec<u16>,
+    unless: bool,
+}
 
-/// How many keys a rule holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tally {}
+/// The time of an event as this rule counts it.
+pub(crate) fn clock(decider: &Decider, seen: &Seen) -> Time {
+    match decider.rule.when.time {
+        TimeBy::Position => seen.at,
+        TimeBy::Event => seen.event.occurred().unwrap_or(seen.at),
+    }
+}
+
+/// How long timers wait for late events.
+fn lateness(decider: &Decider) -> Span {
+    let when = &decider.rule.when;
+    Span(if when.time == TimeBy::Event { when.lateness.unwrap_or(0) } else { 0 })
+}
+
+/// What the machines are to do.
+fn plan(decider: &Decider) -> Plan {
+    let when = &decider.rule.when;
+    let (ordered, items) = match &when.kind {
+        WhenKind::Sequence(items) => (true, items.len()),
+        WhenKind::All(items) => (false, items.len()),
+        _ => (false, 1),
+    };
+    let repeat = match when.repeat {
+        Repeat::Restart => machine::Repeat::Restart,
+        Repeat::Ignore => machine::Repeat::Ignore,
+        Repeat::Each => machine::Repeat::Each,
+    };
+    Plan { ordered, items: u16::try_from(items).unwrap_or(u16::MAX), within: when.within.map(Span), repeat }
+}
+
+/// What a row of this rule is before its first event.
+fn empty(decider: &Decider) -> Body {
+    match &decider.rule.when.kind {
+        WhenKind::Count { .. } => Body::Window(machine::Window::default()),
+        WhenKind::Absence { after: Some(_), .. } => Body::Armed(machine::Armed::default()),
+        WhenKind::Absence { after: None, .. } => Body::Silence(machine::Silence::default()),
+        _ => Body::Halves(machine::Halves::default()),
+    }
+}
+
+/// The id of the row of a key, and of its timer.
+fn row_id(rule: Key, key: Option<&str>) -> Key {
+    match key {
+        // No key is not the key of no characters.
+        None => Key::of("half", &[&rule.0]),
+        Some(text) => Key::of("half", &[&rule.0, text.as_bytes()]),
+    }
+}
+
+fn parts(decider: &Decider, kept: Vec<Kept>) -> Vec<Part> {
+    let part = |kept: Kept| Part {
+        seen: Rc::new(Seen::new(kept.position, kept.at, kept.event)),
+        item: decider.watches.get(usize::from(kept.item)).and_then(|watch| watch.item.name.clone()),
+    };
+    kept.into_iter().map(part).collect()
+}
 
 impl Engine {
     /// An event that meets the patterns of these items of a rule; the items are in the order of [`Decider::watches`].
     pub(crate) fn correlate(&mut self, decider: &Decider, seen: &Rc<Seen>, items: &[u16]) {
-        let config = std::sync::Arc::clone(&self.config);
-        let tables = config.tables(&decider.rule.name.namespace);
-        let watches = items.iter().filter_map(|item| decider.watches.get(usize::from(*item)));
-        for watch in watches {
-            let names = Names::of_event(seen, tables.clone(), self.now);
+        for offer in self.offers(decider, seen, items) {
+            self.advance(decider, seen, offer);
+        }
+    }
+
+    /// Which items an event meets under which keys: conditions before anything else. What cannot be computed is a
+    /// decision, and the other items still count.
+    fn offers(&mut self, decider: &Decider, seen: &Rc<Seen>, items: &[u16]) -> Vec<Offer> {
+        let config = Arc::clone(&self.config);
+        let names = Names::of_event(seen, config.tables(&decider.rule.name.namespace), self.now);
+        let mut offers: Vec<Offer> = Vec::new();
+        // The key of the whole is computed once, and what is wrong with it is told once.
+        let mut shared: Option<Vec<Option<String>>> = None;
+        for item in items {
+            let Some(watch) = decider.watches.get(usize::from(*item)) else { continue };
             match meets(watch, &names) {
                 Ok(true) => {}
                 Ok(false) => continue,
-                Err(verdict) => return self.not(&decider.name, None, verdict),
+                Err(verdict) => {
+                    self.not(&decider.name, None, verdict);
+                    continue;
+                }
             }
-            if let WhenKind::Event(_) = &decider.rule.when.kind {
-                let found = match keys(decider.rule.when.key.as_ref(), &names) {
-                    Ok(found) => found,
-                    Err(verdict) => return self.not(&decider.name, None, verdict),
+            let own = watch.item.key.as_ref();
+            let found = match (own, &shared) {
+                (None, Some(known)) => known.clone(),
+                _ => {
+                    let found = keys(own.or(decider.rule.when.key.as_ref()), &names).unwrap_or_else(|verdict| {
+                        self.not(&decider.name, None, verdict);
+                        Vec::new()
+                    });
+                    if own.is_none() {
+                        shared = Some(found.clone());
+                    }
+                    found
+                }
+            };
+            for key in found {
+                let known = offers.iter_mut().find(|offer| offer.key == key);
+                match (known, watch.unless) {
+                    (Some(offer), true) => offer.unless = true,
+                    (Some(offer), false) => offer.fits.push(*item),
+                    (None, true) => offers.push(Offer { key, fits: Vec::new(), unless: true }),
+                    (None, false) => offers.push(Offer { key, fits: vec![*item], unless: false }),
+                }
+            }
+        }
+        offers
+    }
+
+    /// An event under one key.
+    fn advance(&mut self, decider: &Decider, seen: &Rc<Seen>, offer: Offer) {
+        let Offer { key, fits, unless } = offer;
+        let kind = &decider.rule.when.kind;
+        let simple = matches!(kind, WhenKind::Event(_) | WhenKind::Any(_));
+        if simple && unless {
+            return;
+        }
+        if simple {
+            let item = fits.first().and_then(|item| decider.watches.get(usize::from(*item)));
+            let part = Part { seen: Rc::clone(seen), item: item.and_then(|watch| watch.item.name.clone()) };
+            return self.completed(decider, Completed { key, parts: vec![part], timed: false, due: None, count: None });
+        }
+        let id = row_id(decider.id, key.as_deref());
+        let known = self.state.halves.get(&(decider.id, id)).map(|row| row.as_ref().clone());
+        let clock = clock(decider, seen);
+        let (new, mut row) = match known {
+            Some(row) => (false, row),
+            None => (true, HalfRow { key: key.as_deref().map(Box::from), timer: None, body: empty(decider) }),
+        };
+        // With `time: event`, an event may be past a deadline before the timer is.
+        let mut follows = if new { Vec::new() } else { row.pass(decider, clock) };
+        if unless {
+            if !new {
+                follows.extend(row.unless(seen));
+            }
+        } else {
+            follows.extend(self.put_event(decider, seen, clock, &fits, &mut row));
+        }
+        if new {
+            if row.body.is_empty() {
+                return self.follow(decider, &key, follows);
+            }
+            if !self.admit(decider, Keeps::Halves, key.as_deref()) {
+                return;
+            }
+        }
+        self.keep(decider, id, row);
+        self.follow(decider, &key, follows);
+    }
+
+    /// An event for the machine of a row.
+    fn put_event(
+        &self,
+        decider: &Decider,
+        seen: &Rc<Seen>,
+        clock: Time,
+        fits: &[u16],
+        row: &mut HalfRow,
+    ) -> Option<Follows> {
+        let kept = |item| Kept { item, position: seen.position, at: seen.at, event: seen.by_value() };
+        let plan = plan(decider);
+        let step = match (&mut row.body, &decider.rule.when.kind) {
+            (Body::Halves(halves), _) => halves.take(&plan, fits, clock, kept),
+            (Body::Window(window), WhenKind::Count { at_least, distinct, .. }) => {
+                let value = match distinct {
+                    None => None,
+                    Some(program) => {
+                        let names = Names::of_event(seen, self.config.tables(&decider.rule.name.namespace), self.now);
+                        match key(Some(&ensue_lang::KeySpec::One(program.clone())), &names) {
+                            Ok(text) => Some(Key::of("distinct", &[text.unwrap_or_default().as_bytes()])),
+                            Err(verdict) => return Some(Follows::Not(verdict)),
+                        }
+                    }
                 };
-                for key in found {
-                    let part = Part { seen: Rc::clone(seen), item: watch.item.name.clone() };
-                    self.completed(decider, Completed { key, parts: vec![part], timed: false, due: None, count: None });
+                let (kept, count) = window.add(Sample { clock, value }, plan.within, *at_least, kept(0))?;
+                let parts = parts(decider, kept);
+                return Some(Follows::Match(Found { parts, due: None, count: Some(count) }));
+            }
+            (Body::Armed(armed), WhenKind::Absence { wait, .. }) => {
+                // What is waited for is further than what it comes after.
+                if fits.contains(&1)
+                    && let Some(answered) = armed.answer()
+                {
+                    return Some(Follows::Not(Verdict::Came { by: seen.position, events: vec![answered.position] }));
+                }
+                if !fits.contains(&0) {
+                    return None;
+                }
+                armed.arm(plan.repeat, clock + Span(*wait), kept(0))
+            }
+            (Body::Silence(silence), WhenKind::Absence { wait, .. }) => {
+                silence.seen(clock, clock + Span(*wait));
+                return None;
+            }
+            _ => return None,
+        };
+        match step {
+            Step::Nothing | Step::Kept => None,
+            Step::Completed(kept) => {
+                Some(Follows::Match(Found { parts: parts(decider, kept), due: None, count: None }))
+            }
+            Step::Full => Some(Follows::Not(Verdict::Full { limit: machine::MAX_HALVES as u64 })),
+        }
+    }
+
+    /// A timer of a half-match is due.
+    pub(crate) fn half_due(&mut self, rule: Key, id: Key) {
+        let Some(mut row) = self.state.halves.get(&(rule, id)).map(|row| row.as_ref().clone()) else { return };
+        let config = Arc::clone(&self.config);
+        let Some(decider) = config.owner(rule) else { return };
+        row.timer = None;
+        let follows = row.pass(decider, self.now - lateness(decider));
+        let key = row.key.as_deref().map(str::to_owned);
+        self.keep(decider, id, row);
+        self.follow(decider, &key, follows);
+    }
+
+    /// Puts a row, or deletes it when nothing is left in it, and sees to its timer.
+    fn keep(&mut self, decider: &Decider, id: Key, mut row: HalfRow) {
+        let place = (decider.id, id);
+        if row.body.is_empty() {
+            if let Some(due) = row.timer {
+                self.state.timers.delete(&(due, id));
+            }
+            if self.state.halves.delete(&place) {
+                self.forget(decider.id, Keeps::Halves, 1);
+            }
+            return;
+        }
+        let wanted = row.deadline(decider).map(|due| (due + lateness(decider)).max(self.now));
+        if let Some(wanted) = wanted
+            && row.timer.is_none_or(|due| due > wanted)
+        {
+            if let Some(due) = row.timer {
+                self.state.timers.delete(&(due, id));
+            }
+            self.state.timers.put((wanted, id), Timer::Half { rule: decider.id });
+            row.timer = Some(wanted);
+        }
+        self.state.halves.put(place, row);
+    }
+
+    /// What follows from a row's change, once the row is put.
+    fn follow(&mut self, decider: &Decider, key: &Option<String>, follows: Vec<Follows>) {
+        for what in follows {
+            match what {
+                Follows::Not(verdict) => self.not(&decider.name, key.clone(), verdict),
+                Follows::Match(Found { parts, due, count }) => {
+                    let found = Completed { key: key.clone(), parts, timed: due.is_some(), due, count };
+                    self.completed(decider, found);
                 }
             }
         }
     }
 
-    /// A timer of a half-match is due.
-    pub(crate) fn half_due(&mut self, _rule: Key, _id: Key) {}
+    /// Drops all half-matches of a rule, with their timers: its `when` was changed, or it is gone. Returns how many.
+    pub(crate) fn drop_halves(&mut self, rule: Key) -> u64 {
+        let rows: Vec<(Key, Option<Time>, u64)> =
+            self.rows_of(rule).map(|(id, row)| (id, row.timer, row.body.len())).collect();
+        for (id, timer, _) in &rows {
+            if let Some(due) = timer {
+                self.state.timers.delete(&(*due, *id));
+            }
+            self.state.halves.delete(&(rule, *id));
+        }
+        self.forget(rule, Keeps::Halves, rows.len() as u64);
+        rows.iter().map(|(_, _, halves)| halves).sum()
+    }
+}
+
+/// What follows from a change of a row.
+enum Follows {
+    Match(Found),
+    Not(Verdict),
+}
+
+/// A match without its key.
+struct Found {
+    parts: Vec<Part>,
+    due: Option<Time>,
+    count: Option<u64>,
+}
+
+impl HalfRow {
+    /// Time has come to `now`: what is too old goes, and an absence that has lasted fires.
+    fn pass(&mut self, decider: &Decider, now: Time) -> Vec<Follows> {
+        let plan = plan(decider);
+        match &mut self.body {
+            Body::Halves(halves) => {
+                let expired = |half: Half| {
+                    let missing = half.missing(plan.items).map(|item| item_name(decider, item)).collect();
+                    Follows::Not(Verdict::Expired { missing, events: half.positions() })
+                };
+                halves.expire(&plan, now).into_iter().map(expired).collect()
+            }
+            Body::Window(window) => {
+                window.slide(now, plan.within);
+                Vec::new()
+            }
+            Body::Armed(armed) => {
+                let fired = |(due, kept)| {
+                    Follows::Match(Found { parts: parts(decider, vec![kept]), due: Some(due), count: None })
+                };
+                armed.fire(now).into_iter().map(fired).collect()
+            }
+            Body::Silence(silence) => {
+                let fired = silence.fire(now);
+                if silence.forgotten(absence::remember(decider)).is_some_and(|end| end <= now) {
+                    *silence = machine::Silence::default();
+                }
+                fired
+                    .into_iter()
+                    .map(|due| Follows::Match(Found { parts: Vec::new(), due: Some(due), count: None }))
+                    .collect()
+            }
+        }
+    }
+
+    /// An event met `unless`.
+    fn unless(&mut self, seen: &Seen) -> Option<Follows> {
+        if self.body.is_empty() {
+            return None;
+        }
+        let events = self.body.positions();
+        match &mut self.body {
+            Body::Halves(halves) => halves.0.clear(),
+            Body::Window(window) => *window = machine::Window::default(),
+            Body::Armed(armed) => armed.0.clear(),
+            // A key that is expected stays so: its next silence counts again.
+            Body::Silence(silence) => silence.due = None,
+        }
+        Some(Follows::Not(Verdict::Unless { by: seen.position, events }))
+    }
+
+    /// The next moment at which something of it is due.
+    fn deadline(&self, decider: &Decider) -> Option<Time> {
+        let plan = plan(decider);
+        match &self.body {
+            Body::Halves(halves) => halves.due(&plan),
+            // It goes when the newest is too old: the older ones leave whenever it is looked at.
+            Body::Window(window) => plan.within.and_then(|within| Some(window.newest()? + within)),
+            Body::Armed(armed) => armed.due(),
+            Body::Silence(silence) => silence.due.or_else(|| silence.forgotten(absence::remember(decider))),
+        }
+    }
 }

@@ -34,13 +34,14 @@ pub struct Seen {
     /// The event.
     pub event: Arc<Event>,
     tree: OnceCell<Value>,
+    value: OnceCell<Arc<Event>>,
 }
 
 impl Seen {
     /// An event with its place.
     #[must_use]
     pub const fn new(position: Position, at: Time, event: Arc<Event>) -> Seen {
-        Seen { position, at, event, tree: OnceCell::new() }
+        Seen { position, at, event, tree: OnceCell::new(), value: OnceCell::new() }
     }
 
     /// The event of a record.
@@ -53,6 +54,12 @@ impl Seen {
     #[must_use]
     pub fn tree(&self) -> &Value {
         self.tree.get_or_init(|| value_of(&self.event))
+    }
+
+    /// The event for a row: by value, in memory of its own; made once.
+    #[must_use]
+    pub fn by_value(&self) -> Arc<Event> {
+        Arc::clone(self.value.get_or_init(|| crate::correlate::by_value(&self.event)))
     }
 }
 

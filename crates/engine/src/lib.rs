@@ -41,6 +41,7 @@ pub mod work;
 pub mod emit;
 
 pub use config::Compiled;
+pub use correlate::{Waiting, halves};
 pub use fold::{Engine, Outcome, Poison};
 pub use state::{Decided, Decision, Outboxed, Row, State, Verdict};
 

@@ -401,7 +401,6 @@ json_row!(
     Outboxed,
     Timer,
     Decided,
-    HalfRow,
     Tally,
     FlowRow,
     OrderRow,

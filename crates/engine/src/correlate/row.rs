@@ -1,0 +1,268 @@
+//! What a rule keeps of a key: the row, and its bytes in the store. Version 1.
+//!
+//! ```text
+//! u8 version = 1
+//! key: u8 0 none · 1 a text          timer: u8 0 none · 1 i64
+//! u8 body, then a u32 count and so many of
+//!   0 half-matches: i64 start, u16 first item, u32 count of events, events
+//!   1 samples of a window: i64 time, u8 0 · 1 and 16 bytes of value; then a u32 count of events, events
+//!   2 armed absences: i64 due, event
+//!   3 a silence (no count): due and seen as `timer`, u8 expected
+//! an event: u16 item, u64 position, i64 append time, u32 length, the bytes of its record
+//! ```
+//! A text is a u32 length and UTF-8; integers are little-endian.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ensue_event::{Data, Event, Key, Origin, Position, Time, codec};
+use ensue_rule::correlate::{Armed, Half, Halves, Kept, Sample, Silence, Window};
+
+use crate::table::RowValue;
+
+const VERSION: u8 = 1;
+
+/// What a rule keeps of a key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HalfRow {
+    /// The key.
+    pub key: Option<Box<str>>,
+    /// When its timer is due. It may be earlier than the next deadline: a timer that finds nothing due goes on to that.
+    pub timer: Option<Time>,
+    /// What is kept.
+    pub body: Body,
+}
+
+/// What is kept of a key, by the shape of the rule's `when`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// Of `all` and `sequence`.
+    Halves(Halves),
+    /// Of `count`.
+    Window(Window),
+    /// Of `absence` with `after`.
+    Armed(Armed),
+    /// Of `absence` without.
+    Silence(Silence),
+}
+
+impl Body {
+    /// How many half-matches it is.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Body::Halves(halves) => halves.0.len() as u64,
+            Body::Window(window) => u64::from(!window.is_empty()),
+            Body::Armed(armed) => armed.0.len() as u64,
+            Body::Silence(silence) => u64::from(silence.expected || silence.due.is_some() || silence.seen.is_some()),
+        }
+    }
+
+    /// Whether nothing is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The positions of its events.
+    #[must_use]
+    pub fn positions(&self) -> Vec<Position> {
+        match self {
+            Body::Halves(halves) => halves.0.iter().flat_map(Half::positions).collect(),
+            Body::Window(window) => window.kept.iter().map(|kept| kept.position).collect(),
+            Body::Armed(armed) => armed.0.iter().map(|(_, kept)| kept.position).collect(),
+            Body::Silence(_) => Vec::new(),
+        }
+    }
+}
+
+impl RowValue for HalfRow {
+    fn bytes(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        match &self.key {
+            None => out.push(0),
+            Some(text) => {
+                out.push(1);
+                count(text.len(), &mut out);
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
+        time(self.timer, &mut out);
+        match &self.body {
+            Body::Halves(Halves(halves)) => {
+                out.push(0);
+                count(halves.len(), &mut out);
+                for half in halves {
+                    out.extend_from_slice(&half.start.0.to_le_bytes());
+                    out.extend_from_slice(&half.first.to_le_bytes());
+                    count(half.kept.len(), &mut out);
+                    half.kept.iter().for_each(|kept| event(kept, &mut out));
+                }
+            }
+            Body::Window(window) => {
+                out.push(1);
+                count(window.samples.len(), &mut out);
+                for sample in &window.samples {
+                    out.extend_from_slice(&sample.clock.0.to_le_bytes());
+                    match sample.value {
+                        None => out.push(0),
+                        Some(value) => {
+                            out.push(1);
+                            out.extend_from_slice(&value.0);
+                        }
+                    }
+                }
+                count(window.kept.len(), &mut out);
+                window.kept.iter().for_each(|kept| event(kept, &mut out));
+            }
+            Body::Armed(Armed(armed)) => {
+                out.push(2);
+                count(armed.len(), &mut out);
+                for (due, kept) in armed {
+                    out.extend_from_slice(&due.0.to_le_bytes());
+                    event(kept, &mut out);
+                }
+            }
+            Body::Silence(silence) => {
+                out.push(3);
+                time(silence.due, &mut out);
+                time(silence.seen, &mut out);
+                out.push(u8::from(silence.expected));
+            }
+        }
+        out
+    }
+
+    fn read(bytes: &[u8]) -> Result<HalfRow, String> {
+        let mut from = Reader(bytes);
+        let version = from.u8()?;
+        if version != VERSION {
+            return Err(format!("a half-match of format {version}; this version reads format {VERSION}"));
+        }
+        let key = match from.u8()? {
+            0 => None,
+            _ => {
+                let length = from.count()?;
+                let text = std::str::from_utf8(from.bytes(length)?).map_err(|_| "a key is not UTF-8")?;
+                Some(text.into())
+            }
+        };
+        let timer = from.time()?;
+        let body = match from.u8()? {
+            0 => {
+                let mut halves = Vec::new();
+                for _ in 0..from.count()? {
+                    let (start, first) = (Time(from.i64()?), from.u16()?);
+                    halves.push(Half { start, first, kept: from.events()? });
+                }
+                Body::Halves(Halves(halves))
+            }
+            1 => {
+                let mut samples = Vec::new();
+                for _ in 0..from.count()? {
+                    let clock = Time(from.i64()?);
+                    let value = if from.u8()? == 0 { None } else { Some(Key(from.array()?)) };
+                    samples.push(Sample { clock, value });
+                }
+                let kept = VecDeque::from(from.events()?);
+                if kept.len() > samples.len() {
+                    return Err("a window with more events than count".to_owned());
+                }
+                Body::Window(Window { samples, kept })
+            }
+            2 => {
+                let mut armed = Vec::new();
+                for _ in 0..from.count()? {
+                    armed.push((Time(from.i64()?), from.event()?));
+                }
+                Body::Armed(Armed(armed))
+            }
+            3 => Body::Silence(Silence { due: from.time()?, seen: from.time()?, expected: from.u8()? != 0 }),
+            other => return Err(format!("a half-match of kind {other}")),
+        };
+        Ok(HalfRow { key, timer, body })
+    }
+}
+
+fn count(number: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+fn time(time: Option<Time>, out: &mut Vec<u8>) {
+    out.push(u8::from(time.is_some()));
+    out.extend(time.iter().flat_map(|time| time.0.to_le_bytes()));
+}
+
+fn event(kept: &Kept, out: &mut Vec<u8>) {
+    out.extend_from_slice(&kept.item.to_le_bytes());
+    out.extend_from_slice(&kept.position.0.to_le_bytes());
+    out.extend_from_slice(&kept.at.0.to_le_bytes());
+    let mut bytes = Vec::new();
+    codec::encode(&Origin::Node, &kept.event, &mut bytes);
+    count(bytes.len(), out);
+    out.append(&mut bytes);
+}
+
+/// The event by value, in memory of its own: one that was read may be a slice of a whole batch, and the blob that it
+/// names may be gone when it is needed.
+#[must_use]
+pub(crate) fn by_value(event: &Event) -> Arc<Event> {
+    let mut event = event.clone();
+    let own = |bytes: &[u8]| bytes.to_vec().into();
+    event.data = match event.data {
+        Data::Json(bytes) => Data::Json(own(&bytes)),
+        Data::Bytes(bytes) => Data::Bytes(own(&bytes)),
+        Data::Blob { blob, whole: Some(bytes) } if blob.json => Data::Json(own(&bytes)),
+        Data::Blob { whole: Some(bytes), .. } => Data::Bytes(own(&bytes)),
+        other => other,
+    };
+    Arc::new(event)
+}
+
+/// Bytes that may end too early.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn bytes(&mut self, length: usize) -> Result<&'a [u8], String> {
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or("a half-match ends too early")?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        self.bytes(N)?.try_into().map_err(|_| "a half-match ends too early".to_owned())
+    }
+
+    fn u8(&mut self) -> Result<u8, String> {
+        Ok(u8::from_le_bytes(self.array()?))
+    }
+
+    fn u16(&mut self) -> Result<u16, String> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    fn i64(&mut self) -> Result<i64, String> {
+        Ok(i64::from_le_bytes(self.array()?))
+    }
+
+    fn count(&mut self) -> Result<usize, String> {
+        usize::try_from(u32::from_le_bytes(self.array()?)).map_err(|why| why.to_string())
+    }
+
+    fn time(&mut self) -> Result<Option<Time>, String> {
+        Ok(if self.u8()? == 0 { None } else { Some(Time(self.i64()?)) })
+    }
+
+    fn event(&mut self) -> Result<Kept, String> {
+        let (item, position, at) = (self.u16()?, Position(u64::from_le_bytes(self.array()?)), Time(self.i64()?));
+        let length = self.count()?;
+        let bytes = self.bytes(length)?.to_vec();
+        let (_, event) = codec::decode(bytes.into()).map_err(|why| why.to_string())?;
+        Ok(Kept { item, position, at, event: Arc::new(event) })
+    }
+
+    fn events(&mut self) -> Result<Vec<Kept>, String> {
+        let count = self.count()?;
+        (0..count).map(|_| self.event()).collect()
+    }
+}
