@@ -313,7 +313,8 @@ impl Engine {
         let Some(mode) = self.mode(decider) else { return self.not(&decider.name, found.key, Verdict::Paused) };
         let firing = firing(decider, &found);
         let position = found.events.last().map_or(self.position, |took| took.position);
-        let chain = Chain { correlation: found.correlation, cause: found.cause, depth: found.depth + 1 };
+        let chain =
+            Chain { correlation: found.correlation.clone(), cause: found.cause.clone(), depth: found.depth + 1 };
         if found.depth >= MAX_DEPTH {
             // A rule that listens to cuts would have each cut told by another one, for ever.
             let told = found.events.iter().any(|took| took.event.get("type").is_some_and(|kind| kind == CUT));
@@ -325,25 +326,16 @@ impl Engine {
             }
             return self.not(&decider.name, found.key, Verdict::ChainCut { depth: found.depth });
         }
-        let name = decider.name.to_string();
-        let fired = RuleFired {
-            firing,
-            rule: name.clone(),
-            definition: decider.digest,
-            mode,
-            key: found.key,
-            events: found.events,
-            due: found.due,
-            timed: found.timed,
-            count: found.count,
-            batch: found.batch,
-            lets: found.lets,
-        };
-        let mut known = self.known(&name);
+        self.emit_fired(fired(decider, mode, found), &chain);
+    }
+
+    /// Emits the record of a firing.
+    pub(crate) fn emit_fired(&mut self, fired: RuleFired, chain: &Chain) {
+        let mut known = self.known(&fired.rule);
         known.fired += 1;
         known.last = Some(self.now);
-        self.state.rules.put(name, known);
-        self.emit_ours(firing, &Ours::from(fired), &chain);
+        self.state.rules.put(fired.rule.clone(), known);
+        self.emit_ours(fired.firing, &Ours::from(fired), chain);
     }
 
     fn known(&self, rule: &str) -> crate::state::RuleState {
@@ -376,6 +368,23 @@ impl Engine {
         {
             self.state.decisions.delete(&oldest);
         }
+    }
+}
+
+/// What a match becomes.
+pub(crate) fn fired(decider: &Decider, mode: Mode, found: Match) -> RuleFired {
+    RuleFired {
+        firing: firing(decider, &found),
+        rule: decider.name.to_string(),
+        definition: decider.digest,
+        mode,
+        key: found.key,
+        events: found.events,
+        due: found.due,
+        timed: found.timed,
+        count: found.count,
+        batch: found.batch,
+        lets: found.lets,
     }
 }
 

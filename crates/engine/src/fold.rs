@@ -1,10 +1,11 @@
 //! The entry: one record in, what follows out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use ensue_event::ours::Ours;
 use ensue_event::{Digest, Emission, Event, Key, Origin, Position, Record, Time, ours};
+use ensue_lang::Concurrency;
 use ensue_run::{Graph, Run};
 
 use crate::config::{self, Compiled};
@@ -30,6 +31,10 @@ pub struct Engine {
     pub(crate) emitted: u32,
     /// Effects that became ready at the record at hand.
     pub(crate) ready: Vec<Key>,
+    /// Lines of `concurrency` in which a slot came free.
+    pub(crate) freed: VecDeque<(Key, Key)>,
+    /// Whether they are being looked at.
+    pub(crate) seating: bool,
 }
 
 /// A pinned definition, compiled.
@@ -37,6 +42,7 @@ pub struct Engine {
 pub(crate) struct Pinned {
     pub(crate) graph: Arc<Graph>,
     pub(crate) namespace: String,
+    pub(crate) concurrency: Option<Concurrency>,
 }
 
 /// What followed from a record.
@@ -90,6 +96,8 @@ impl Engine {
             at: Time::MIN,
             emitted: 0,
             ready: Vec::new(),
+            freed: VecDeque::new(),
+            seating: false,
         }
     }
 
@@ -115,6 +123,8 @@ impl Engine {
         }
         (self.position, self.at, self.emitted) = (record.position, record.at, 0);
         self.ready.clear();
+        self.freed.clear();
+        self.seating = false;
         let ours = self.ours(record)?;
         // What says something about time or sources is known before the timers that it leaves due.
         let first = ours.as_ref().is_some_and(|ours| {

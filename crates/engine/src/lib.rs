@@ -47,4 +47,4 @@ pub use state::{Decided, Decision, Outboxed, Row, State, Verdict};
 
 /// The version of the fold. It changes whenever the same log would give other state; state of another version is
 /// rebuilt. A fixture log with its expected state is kept for each version.
-pub const FOLD: u32 = 1;
+pub const FOLD: u32 = 2;

@@ -330,6 +330,11 @@ pub enum Verdict {
         /// Why.
         why: String,
     },
+    /// There is no room to hold it.
+    Dropped {
+        /// Why, and how its events are offered again.
+        why: String,
+    },
 }
 
 /// A freeze in force.
@@ -373,6 +378,9 @@ pub struct Parked {
     pub correlation: String,
     /// The length of its chain.
     pub depth: u32,
+    /// What of flow control parked it: `storm`, `throttle` (it has no record yet), `concurrency`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// What is known of a source: where a schedule or a poller goes on, and when something came last.

@@ -26,11 +26,17 @@ impl Engine {
             return Ok(());
         }
         self.state.meta.counts.fired += 1;
-        self.begin(fired, correlation, depth)
+        self.seat(fired, correlation, depth)
     }
 
-    /// Begins the run of a firing.
-    fn begin(&mut self, fired: RuleFired, correlation: String, depth: u32) -> Result<(), Poison> {
+    /// Begins the run of a firing, in this slot of its rule's `concurrency`.
+    pub(crate) fn begin(
+        &mut self,
+        fired: RuleFired,
+        correlation: String,
+        depth: u32,
+        slot: Option<Key>,
+    ) -> Result<(), Poison> {
         let run = Run {
             id: fired.firing,
             rule: fired.rule,
@@ -53,6 +59,7 @@ impl Engine {
             failed: None,
             failed_at: None,
             cancelled: None,
+            slot,
         };
         // The definition must be there before anything is said about the run.
         self.pinned(run.definition)?;
@@ -72,18 +79,26 @@ impl Engine {
     }
 
     /// The graph of a pinned definition.
-    fn pinned(&mut self, digest: Digest) -> Result<Arc<Pinned>, Poison> {
+    pub(crate) fn pinned(&mut self, digest: Digest) -> Result<Arc<Pinned>, Poison> {
         if let Some(known) = self.graphs.get(&digest) {
             return Ok(Arc::clone(known));
         }
         let pinned = if let Some(decider) = self.config.defined(digest) {
-            Pinned { graph: Arc::clone(&decider.graph), namespace: decider.rule.name.namespace.clone() }
+            Pinned {
+                graph: Arc::clone(&decider.graph),
+                namespace: decider.rule.name.namespace.clone(),
+                concurrency: decider.rule.concurrency.clone(),
+            }
         } else {
             let definition = self.state.definitions.get(&digest).ok_or(Poison::NoDefinition(digest))?;
             let wrong = |why: ensue_run::compile::Error| Poison::Definition { digest, why: why.to_string() };
             let (rule, workflows) = definition.read().map_err(wrong)?;
             let graph = ensue_run::compile(&rule, &workflows).map_err(wrong)?;
-            Pinned { graph: Arc::new(graph), namespace: rule.name.namespace.clone() }
+            Pinned {
+                graph: Arc::new(graph),
+                namespace: rule.name.namespace.clone(),
+                concurrency: rule.concurrency.clone(),
+            }
         };
         let pinned = Arc::new(pinned);
         self.graphs.insert(digest, Arc::clone(&pinned));
@@ -107,7 +122,8 @@ impl Engine {
         run.failed = Some(Failed { step, error: Failure::new("StepFailed", why.to_string()) });
         (run.status, run.finished) = (Status::Failed, Some(self.now));
         self.over(&run);
-        self.state.runs.put(run.id, run);
+        self.state.runs.put(run.id, run.clone());
+        self.stands(&run);
     }
 
     /// Takes a run from an input to what it waits for next, and carries its commands out. A refused operator's command
@@ -132,7 +148,8 @@ impl Engine {
         for command in commands {
             self.carry_out(&run, command);
         }
-        self.state.runs.put(run.id, run);
+        self.state.runs.put(run.id, run.clone());
+        self.stands(&run);
         Ok(None)
     }
 

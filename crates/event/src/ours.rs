@@ -475,6 +475,16 @@ pub enum Command {
         /// The firing.
         firing: Key,
     },
+    /// Let all parked firings of a rule go.
+    RedriveAll {
+        /// The rule.
+        rule: String,
+    },
+    /// Drop all parked firings of a rule.
+    DiscardAll {
+        /// The rule.
+        rule: String,
+    },
 }
 
 /// Fields of `dev.ensue.operator`.

@@ -375,6 +375,7 @@ pub fn verdict(verdict: &Verdict) -> String {
         Verdict::Done => "done".to_owned(),
         Verdict::Refused { why } => format!("refused: {why}"),
         Verdict::Parked { why } => format!("parked: {why}"),
+        Verdict::Dropped { why } => format!("dropped: {why}"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What facts mean: patterns, conditions, correlation, flow control.
 //!
 //! This crate **is** the pattern language and the index over many patterns: which of all patterns an event meets, and
-//! why one is not met; and the machines of correlation. It **is not** the rule engine: no store, clock or socket is in
+//! why one is not met; and the machines of correlation and flow control. It **is not** the rule engine: no store, clock or socket is in
 //! it.
 //!
 //! # Patterns
@@ -63,7 +63,8 @@
 //! [`pattern`](Pattern) compiles and explains → [`view`](View) is an event as patterns see it → `scan` finds the ends
 //! of texts and containers in raw JSON → `trie` holds the paths asked for → `walk` follows them through the JSON →
 //! `fields` is what was found → `join` checks array consistency → [`index`](Index) looks many patterns up at once.
-//! Apart from them, [`correlate`] says which events of a key together are a match.
+//! Apart from them, [`correlate`] says which events of a key together are a match, and [`flow`] how often matches become
+//! firings.
 
 mod pattern;
 
@@ -82,6 +83,8 @@ mod index;
 mod lift;
 
 pub mod correlate;
+
+pub mod flow;
 
 pub use index::{Index, Stats};
 pub use lift::{Lifted, lift};

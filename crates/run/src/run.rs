@@ -65,6 +65,9 @@ pub struct Run {
     /// Why a person ended it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<String>,
+    /// The slot of its rule's `concurrency` that it takes, where the rule has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Key>,
 }
 
 /// A place in the graph, with what surrounds it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ensue_event::Digest;
 use ensue_event::ours::{ConfigApplied, Ours};
 
+use crate::flow::Kept;
 use crate::fold::{Engine, Poison, compile};
 use crate::state::Applied;
 
@@ -15,6 +16,10 @@ impl Engine {
         let mut used: BTreeSet<Digest> = self.config.rules.iter().map(|decider| decider.digest).collect();
         used.extend(self.state.runs.iter().map(|(_, run)| run.definition));
         used.extend(self.state.parked.iter().map(|(_, parked)| parked.fired.definition));
+        used.extend(self.state.flows.iter().filter_map(|(_, row)| match &row.kept {
+            Kept::Waiting { fired, .. } => Some(fired.definition),
+            _ => None,
+        }));
         used.extend(self.state.emissions.iter().filter_map(|(_, pending)| match Ours::of(&pending.event) {
             Ok(Ours::RuleFired(fired)) => Some(fired.definition),
             _ => None,
@@ -31,6 +36,9 @@ impl Engine {
             }
             // What an operator set on a rule holds until the rule itself is changed.
             let name = decider.rule.name.to_string();
+            if self.config.rule(&name).is_some_and(|before| before.digest != decider.digest) {
+                self.reflow(decider.id);
+            }
             let same = self.config.rule(&name).is_some_and(|before| before.digest == decider.digest);
             let known = self.state.rules.get(&name).filter(|known| known.mode.is_some() && !same);
             if let Some(known) = known {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use ensue_event::Key;
 use ensue_event::ours::{Command, Operator};
+use ensue_event::{Key, Position, Time};
 use ensue_run::machine::Refused;
 use ensue_run::{Input, Status};
 
+use crate::emit::Chain;
 use crate::fold::{Engine, Poison};
-use crate::state::{Freeze, Verdict};
+use crate::state::{Freeze, Parked, Verdict};
 
 impl Engine {
     pub(crate) fn operator(&mut self, operator: Operator) -> Result<(), Poison> {
@@ -26,8 +27,20 @@ impl Engine {
             Command::CancelRun { run } => self.command(run, Input::Cancel { reason: format!("{actor}: {reason}") })?,
             Command::Settle { run, step, verdict } => self.command(run, Input::Settle { step, verdict })?,
             Command::Redrive { firing } => self.redrive(firing)?,
-            Command::Discard { firing } => {
-                (!self.state.parked.delete(&firing)).then(|| format!("no firing {firing} is parked"))
+            Command::Discard { firing } => self.discard(firing),
+            Command::RedriveAll { rule } => {
+                let all = self.parked_of(&rule);
+                for firing in &all {
+                    self.redrive(*firing)?;
+                }
+                none_parked(&all, &rule)
+            }
+            Command::DiscardAll { rule } => {
+                let all = self.parked_of(&rule);
+                for firing in &all {
+                    self.discard(*firing);
+                }
+                none_parked(&all, &rule)
             }
         };
         let verdict = refused.map_or(Verdict::Done, |why| Verdict::Refused { why });
@@ -136,9 +149,44 @@ impl Engine {
             return Ok(Some(format!("no firing {firing} is parked")));
         };
         self.state.parked.delete(&firing);
-        self.go(parked.fired, parked.correlation, parked.depth)?;
+        self.unparked(&parked);
+        let cause = parked.fired.events.last().and_then(|took| took.event.get("id")?.as_str().map(str::to_owned));
+        let Parked { fired, correlation, depth, by, .. } = parked;
+        match by.as_deref() {
+            // Its record was folded and counted.
+            Some("concurrency") => self.seat(fired, correlation, depth)?,
+            // It has no record yet. It fires now, past the breaker that stopped it.
+            Some(_) => {
+                let cause = cause.unwrap_or_else(|| fired.rule.clone());
+                self.emit_fired(fired, &Chain { correlation, cause, depth });
+            }
+            None => self.go(fired, correlation, depth)?,
+        }
         Ok(None)
     }
+
+    fn discard(&mut self, firing: Key) -> Option<String> {
+        let Some(parked) = self.state.parked.get(&firing).cloned() else {
+            return Some(format!("no firing {firing} is parked"));
+        };
+        self.state.parked.delete(&firing);
+        self.unparked(&parked);
+        None
+    }
+
+    /// The parked firings of a rule, in the order in which they were parked.
+    fn parked_of(&self, rule: &str) -> Vec<Key> {
+        let rows = self.state.parked.iter().filter(|(_, parked)| parked.fired.rule == rule);
+        let mut all: Vec<(Time, Option<Position>, Key)> = rows
+            .map(|(key, parked)| (parked.since, parked.fired.events.last().map(|took| took.position), *key))
+            .collect();
+        all.sort_unstable();
+        all.into_iter().map(|(.., key)| key).collect()
+    }
+}
+
+fn none_parked(all: &[Key], rule: &str) -> Option<String> {
+    all.is_empty().then(|| format!("no firing of the rule {rule} is parked; `ensue runs` lists those that are"))
 }
 
 /// What a freeze is called: what it holds.

@@ -29,7 +29,7 @@ impl Engine {
         let Some(pending) = self.state.emissions.get(&place) else { return };
         let Ok(Ours::RuleFired(fired)) = Ours::of(&pending.event) else { return };
         let (correlation, depth) = (correlation(&pending.event), pending.event.depth());
-        let parked = Parked { reason: reason.to_owned(), since: self.now, correlation, depth, fired };
+        let parked = Parked { reason: reason.to_owned(), since: self.now, correlation, depth, fired, by: None };
         self.state.parked.put(parked.fired.firing, parked);
     }
 

@@ -203,7 +203,8 @@ fn modes_by_operator() {
 
 #[test]
 fn finished_runs_are_kept_up_to_a_bound() {
-    let mut bench = Bench::new(&[rule("r", "when: { event: { type: [go] } }\nsteps: []")]);
+    let spec = "when: { event: { type: [go] } }\nstorm: { perRule: 10000 }\nsteps: []";
+    let mut bench = Bench::new(&[rule("r", spec)]);
     for n in 0..ensue_engine::state::KEPT_RUNS + 5 {
         bench.event("go", &format!("e{n}"), json!({}));
         bench.pass(Span::millis(1));

@@ -253,7 +253,7 @@ fn a_row_born_and_finished_between_two_checkpoints_is_never_written() {
     bench.checkpoint();
     bench.event("go", "e1", json!({}));
     let tables: Vec<_> = bench.engine.drain().into_iter().map(|row| row.table).collect();
-    assert_eq!(tables, ["meta", "rules", "runs", "ended", "sources"], "no emission, no timer, no outbox");
+    assert_eq!(tables, ["meta", "rules", "runs", "ended", "flows", "sources"], "no emission, no timer, no outbox");
 }
 
 fn difference(expected: &str, got: &str) -> String {
