@@ -185,7 +185,7 @@ impl Engine {
             return None;
         }
         let once = Once::new(self.now, Span(spec.window));
-        self.keep(decider.id, id, key, Kept::Dedupe(once), Some(once.until));
+        self.keep_flow(decider.id, id, key, Kept::Dedupe(once), Some(once.until));
         Some(found)
     }
 
@@ -212,7 +212,7 @@ impl Engine {
     }
 
     /// Sets a row and its timer.
-    fn keep(&mut self, rule: Key, id: Key, key: Option<String>, kept: Kept, wake: Option<Time>) {
+    fn keep_flow(&mut self, rule: Key, id: Key, key: Option<String>, kept: Kept, wake: Option<Time>) {
         let before = self.state.flows.get(&(rule, id)).and_then(|row| row.wake);
         if before != wake {
             if let Some(before) = before {
@@ -226,7 +226,7 @@ impl Engine {
     }
 
     /// Removes a row, its timer, and what stands in its line; the number of matches that were in it.
-    fn unkeep(&mut self, rule: Key, id: Key) -> u64 {
+    fn drop_flow(&mut self, rule: Key, id: Key) -> u64 {
         let Some(row) = self.state.flows.get(&(rule, id)).cloned() else { return 0 };
         if let Some(due) = row.wake {
             self.state.timers.delete(&(due, id));
@@ -236,7 +236,7 @@ impl Engine {
             self.state.flows.delete(&(rule, held_in(id, number)));
         }
         self.state.flows.delete(&(rule, id));
-        self.held(rule, |held| held.saturating_sub(line.len()));
+        self.count_held(rule, |held| held.saturating_sub(line.len()));
         if !matches!(row.kept, Kept::Slots(_)) {
             self.forget(rule, Keeps::Flows, 1);
         }
@@ -247,7 +247,7 @@ impl Engine {
     fn line_up(&mut self, rule: Key, row: Key, number: u64, found: Match) {
         let kept = Kept::Held(Box::new(found));
         self.state.flows.put((rule, held_in(row, number)), FlowRow { key: None, wake: None, kept });
-        self.held(rule, |held| held + 1);
+        self.count_held(rule, |held| held + 1);
     }
 
     /// Takes a match out of the line of a row.
@@ -255,7 +255,7 @@ impl Engine {
         let place = (rule, held_in(row, number));
         let held = self.state.flows.get(&place).cloned()?;
         self.state.flows.delete(&place);
-        self.held(rule, |held| held.saturating_sub(1));
+        self.count_held(rule, |held| held.saturating_sub(1));
         match &held.kept {
             Kept::Held(found) => Some(found.as_ref().clone()),
             _ => None,
@@ -263,7 +263,7 @@ impl Engine {
     }
 
     /// Counts what waits in the lines of a rule.
-    fn held(&mut self, rule: Key, count: impl FnOnce(u64) -> u64) {
+    fn count_held(&mut self, rule: Key, count: impl FnOnce(u64) -> u64) {
         let mut of = self.of_rule(rule);
         let held = count(of.held);
         if held != of.held {
@@ -277,14 +277,14 @@ impl Engine {
         let Some(row) = self.state.flows.get(&(rule, id)).cloned() else { return };
         let config = std::sync::Arc::clone(&self.config);
         let Some(decider) = config.owner(rule) else {
-            self.unkeep(rule, id);
+            self.drop_flow(rule, id);
             return;
         };
         match &row.kept {
             Kept::Dedupe(once) if once.holds(self.now) => {
-                self.keep(rule, id, row.key.clone(), row.kept.clone(), Some(once.until));
+                self.keep_flow(rule, id, row.key.clone(), row.kept.clone(), Some(once.until));
             }
-            Kept::Dedupe(_) => drop(self.unkeep(rule, id)),
+            Kept::Dedupe(_) => drop(self.drop_flow(rule, id)),
             Kept::Debounce { quiet, held } => self.debounce_due(decider, id, *quiet, held),
             Kept::Batch(gather) => self.batch_due(decider, id, *gather),
             Kept::Throttle(throttle) => self.throttle_due(decider, id, throttle.clone()),
@@ -315,7 +315,6 @@ impl Engine {
 
     /// Removes what flow control keeps of a rule, and says how many matches it held. Runs keep their slots, and firings
     /// that wait for one go on waiting: they have fired.
-    #[allow(dead_code, reason = "edits call it")]
     pub(crate) fn drop_held(&mut self, rule: Key) -> u64 {
         let rows: Vec<Key> = self
             .state
@@ -325,7 +324,7 @@ impl Engine {
             .filter(|(_, row)| !matches!(row.kept, Kept::Held(_) | Kept::Slots(_) | Kept::Waiting { .. }))
             .map(|((_, id), _)| *id)
             .collect();
-        let held = rows.into_iter().map(|id| self.unkeep(rule, id)).sum();
+        let held = rows.into_iter().map(|id| self.drop_flow(rule, id)).sum();
         self.forget_breakers(rule);
         held
     }

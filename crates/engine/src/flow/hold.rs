@@ -35,7 +35,7 @@ impl Engine {
         if let Some((key, events)) = replaced {
             self.not(&decider.name, key, Verdict::Replaced { by: "debounce".into(), events });
         }
-        self.keep(decider.id, id, key, Kept::Debounce { quiet, held: Box::new(found) }, Some(due));
+        self.keep_flow(decider.id, id, key, Kept::Debounce { quiet, held: Box::new(found) }, Some(due));
         None
     }
 
@@ -46,7 +46,7 @@ impl Engine {
         if due > self.now {
             return self.wake(decider.id, id, due);
         }
-        self.unkeep(decider.id, id);
+        self.drop_flow(decider.id, id);
         let Some(found) = self.release(decider, held.clone()) else { return };
         if let Some(found) = self.batch(decider, found) {
             self.gathered(decider, found);
@@ -69,7 +69,7 @@ impl Engine {
         self.line_up(decider.id, id, number, found);
         let due = gather.due(spec.every.map(Span));
         let full = gather.full(spec.size) || self.of_rule(decider.id).held >= MOST_HELD;
-        self.keep(decider.id, id, key, Kept::Batch(gather), due);
+        self.keep_flow(decider.id, id, key, Kept::Batch(gather), due);
         if full {
             return self.gather(decider, id, gather);
         }
@@ -81,7 +81,7 @@ impl Engine {
     fn gather(&mut self, decider: &Decider, id: Key, gather: Gather) -> Option<Match> {
         let numbers = gather.line().numbers();
         let mut matches: Vec<Match> = numbers.filter_map(|number| self.take_out(decider.id, id, number)).collect();
-        self.unkeep(decider.id, id);
+        self.drop_flow(decider.id, id);
         let depth = matches.iter().map(|one| one.depth).max()?;
         let batched = |one: &Match| Batched { key: one.key.clone(), events: one.events.clone() };
         let batch = matches.iter().map(batched).collect();
@@ -106,7 +106,7 @@ impl Engine {
     /// Sets the timer of a row.
     pub(super) fn wake(&mut self, rule: Key, id: Key, due: ensue_event::Time) {
         if let Some(row) = self.state.flows.get(&(rule, id)).cloned() {
-            self.keep(rule, id, row.key.clone(), row.kept.clone(), Some(due));
+            self.keep_flow(rule, id, row.key.clone(), row.kept.clone(), Some(due));
         }
     }
 }

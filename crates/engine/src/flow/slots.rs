@@ -51,11 +51,11 @@ impl Engine {
                 Ok(())
             }
             Seat::Begins => {
-                self.keep(rule, id, of, Kept::Slots(slots), None);
+                self.keep_flow(rule, id, of, Kept::Slots(slots), None);
                 self.begin(fired, correlation, depth, Some(id))
             }
             Seat::Waits { number, replaced, cancels } => {
-                self.keep(rule, id, of, Kept::Slots(slots), None);
+                self.keep_flow(rule, id, of, Kept::Slots(slots), None);
                 let (name, firing) = (fired.rule.clone(), fired.firing);
                 self.decided(name.clone(), fired.key.clone(), Verdict::Held { by: "concurrency".into(), until: None });
                 for number in replaced {
@@ -65,7 +65,7 @@ impl Engine {
                 }
                 let kept = Kept::Waiting { fired: Box::new(fired), correlation, depth };
                 self.state.flows.put((rule, held_in(id, number)), FlowRow { key: None, wake: None, kept });
-                self.held(rule, |held| held + 1);
+                self.count_held(rule, |held| held + 1);
                 for run in cancels {
                     let reason = format!("firing {firing} is newer (concurrency: cancelRunning)");
                     self.input(run, Input::Cancel { reason })?;
@@ -105,7 +105,7 @@ impl Engine {
     fn unwait(&mut self, rule: Key, id: Key, number: u64) -> Option<(RuleFired, String, u32)> {
         let row = self.waiting(rule, id, number)?;
         self.state.flows.delete(&(rule, held_in(id, number)));
-        self.held(rule, |held| held.saturating_sub(1));
+        self.count_held(rule, |held| held.saturating_sub(1));
         match &row.kept {
             Kept::Waiting { fired, correlation, depth } => Some((fired.as_ref().clone(), correlation.clone(), *depth)),
             _ => None,
@@ -131,7 +131,7 @@ impl Engine {
             Some(row) => row.key.clone(),
             None => None,
         };
-        self.keep(rule, id, of, Kept::Slots(slots), None);
+        self.keep_flow(rule, id, of, Kept::Slots(slots), None);
         if !run.status.over() {
             return;
         }
@@ -150,7 +150,7 @@ impl Engine {
         loop {
             let mut slots = self.slots(rule, id);
             if slots.idle() {
-                self.unkeep(rule, id);
+                self.drop_flow(rule, id);
                 return;
             }
             let Some(first) = slots.line().first().and_then(|number| self.waiting(rule, id, number)) else { return };
@@ -162,14 +162,14 @@ impl Engine {
             let Some(number) = slots.next(limit) else { return };
             slots.enter(fired.firing);
             let of = self.state.flows.get(&(rule, id)).and_then(|row| row.key.clone());
-            self.keep(rule, id, of, Kept::Slots(slots), None);
+            self.keep_flow(rule, id, of, Kept::Slots(slots), None);
             let Some((fired, correlation, depth)) = self.unwait(rule, id, number) else { continue };
             // The record at hand has nothing to do with what waits: if its run cannot begin, a person decides.
             if let Err(why) = self.begin(fired.clone(), correlation.clone(), depth, Some(id)) {
                 let mut slots = self.slots(rule, id);
                 slots.leave(fired.firing);
                 let of = self.state.flows.get(&(rule, id)).and_then(|row| row.key.clone());
-                self.keep(rule, id, of, Kept::Slots(slots), None);
+                self.keep_flow(rule, id, of, Kept::Slots(slots), None);
                 self.park_firing(fired, correlation, depth, "concurrency", &why.to_string(), Some(1));
             }
         }

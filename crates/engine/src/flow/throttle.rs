@@ -48,7 +48,7 @@ impl Engine {
             }
         }
         let due = throttle.due(self.now, rate);
-        self.keep(rule, id, key, Kept::Throttle(throttle), due);
+        self.keep_flow(rule, id, key, Kept::Throttle(throttle), due);
         passed
     }
 
@@ -58,7 +58,7 @@ impl Engine {
             // An edit took the throttle away: nothing waits any longer.
             let all: Vec<Match> =
                 throttle.line().numbers().filter_map(|number| self.take_out(rule, id, number)).collect();
-            self.unkeep(rule, id);
+            self.drop_flow(rule, id);
             for found in all {
                 self.released(decider, found);
             }
@@ -70,10 +70,10 @@ impl Engine {
             released.extend(self.take_out(rule, id, number));
         }
         if throttle.idle(self.now, rate.per) {
-            self.unkeep(rule, id);
+            self.drop_flow(rule, id);
         } else if let Some(row) = self.state.flows.get(&(rule, id)).cloned() {
             let due = throttle.due(self.now, rate);
-            self.keep(rule, id, row.key.clone(), Kept::Throttle(throttle), due);
+            self.keep_flow(rule, id, row.key.clone(), Kept::Throttle(throttle), due);
         }
         for found in released {
             self.released(decider, found);
