@@ -17,10 +17,27 @@ pub(crate) struct Found {
     /// The value found before it at the same node, or [`NONE`].
     pub(crate) before: u32,
     kind: Kind,
-    /// Whether the bytes are in the arena (attributes; texts that had escapes) or in the data.
-    arena: bool,
+    /// Marks of [`Found`].
+    marks: u8,
     start: u32,
     end: u32,
+}
+
+impl Found {
+    /// The bytes are in the arena (attributes; texts that had escapes), not in the data.
+    const ARENA: u8 = 1;
+    /// The value is an item of a list.
+    pub(crate) const LISTED: u8 = 2;
+    /// A key with a dot led here.
+    pub(crate) const DOTTED: u8 = 4;
+
+    pub(crate) fn is_listed(&self) -> bool {
+        self.marks & Found::LISTED != 0
+    }
+
+    pub(crate) fn is_dotted(&self) -> bool {
+        self.marks & Found::DOTTED != 0
+    }
 }
 
 /// An object within an array. Elements stand in the order of their opening: what is inside of one follows it.
@@ -83,25 +100,25 @@ impl Fields {
     /// A value with its bytes.
     #[inline]
     pub(crate) fn value<'a>(&'a self, found: &Found, data: &'a [u8]) -> Value<'a> {
-        let from = if found.arena { self.arena.as_slice() } else { data };
+        let from = if found.marks & Found::ARENA != 0 { self.arena.as_slice() } else { data };
         Value { kind: found.kind, bytes: from.get(found.start as usize..found.end as usize).unwrap_or_default() }
     }
 
-    /// Adds a value that lies in the data.
+    /// Adds a value that lies in the data, with [`Found::LISTED`] and [`Found::DOTTED`].
     #[inline]
-    pub(crate) fn add(&mut self, node: u32, element: u32, kind: Kind, range: std::ops::Range<usize>) {
-        self.push(node, element, kind, false, range);
+    pub(crate) fn add(&mut self, node: u32, element: u32, kind: Kind, marks: u8, range: std::ops::Range<usize>) {
+        self.push(node, element, kind, marks, range);
     }
 
     /// Adds a value of its own, which `write` appends.
-    pub(crate) fn add_own(&mut self, node: u32, element: u32, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn add_own(&mut self, node: u32, element: u32, kind: Kind, marks: u8, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.arena.len();
         write(&mut self.arena);
-        self.push(node, element, kind, true, start..self.arena.len());
+        self.push(node, element, kind, marks | Found::ARENA, start..self.arena.len());
     }
 
     #[inline]
-    fn push(&mut self, node: u32, element: u32, kind: Kind, arena: bool, range: std::ops::Range<usize>) {
+    fn push(&mut self, node: u32, element: u32, kind: Kind, marks: u8, range: std::ops::Range<usize>) {
         let Some(last) = self.last.get_mut(node as usize) else { return };
         let before = std::mem::replace(last, number(self.found.len()));
         self.found.push(Found {
@@ -109,7 +126,7 @@ impl Fields {
             element,
             before,
             kind,
-            arena,
+            marks,
             start: number(range.start),
             end: number(range.end),
         });

@@ -49,6 +49,12 @@ struct Table {
     below: Vec<(u32, Vec<usize>)>,
 }
 
+impl Table {
+    fn seen(&self, want: usize, element: u32) -> Seen {
+        self.seen.get(want * self.elements + element as usize).copied().unwrap_or(Seen::Nothing)
+    }
+}
+
 impl Join<'_> {
     /// Whether all fields are met consistently. `holds` says whether a value meets the field with this number.
     pub(crate) fn meets(&self, holds: impl Fn(usize, Value<'_>) -> bool) -> bool {
@@ -80,6 +86,7 @@ impl Join<'_> {
         self.verdict(&table, OUTSIDE, &all) > Verdict::Missed
     }
 
+    /// How these fields, in the order of their numbers, are met within an element.
     fn verdict(&self, table: &Table, number: u32, wants: &[usize]) -> Verdict {
         let mut groups: Vec<(u32, Verdict)> = Vec::new();
         let end = self.fields.elements.get(number as usize).map_or(0, |element| element.end);
@@ -87,6 +94,15 @@ impl Join<'_> {
         while next < end {
             let Some(Element { node, end: behind, .. }) = self.fields.elements.get(next as usize) else { break };
             let below = table.below.iter().find(|(known, _)| known == node).map_or(&[][..], |(_, below)| below);
+            // What is met beside the array or further out, by a key with a dot, need not be met in it.
+            let outside = |want: &usize| table.seen(*want, number) == Seen::Met || wants.binary_search(want).is_err();
+            let inner: Vec<usize>;
+            let below = if below.iter().any(outside) {
+                inner = below.iter().copied().filter(|want| !outside(want)).collect();
+                &inner
+            } else {
+                below
+            };
             if !below.is_empty() {
                 let verdict = match groups.iter().find(|(known, _)| known == node) {
                     // One element that meets them is enough.
@@ -113,8 +129,7 @@ impl Join<'_> {
             }
         }
         for want in wants {
-            let seen = table.seen.get(want * table.elements + number as usize).copied().unwrap_or(Seen::Nothing);
-            match seen {
+            match table.seen(*want, number) {
                 Seen::Met => verdict = Verdict::Met,
                 _ if groups.iter().any(|(node, _)| {
                     table.below.iter().any(|(known, below)| known == node && below.contains(want))

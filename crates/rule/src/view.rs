@@ -10,6 +10,10 @@ use crate::scan::Scan;
 use crate::trie::{ROOT, Trie};
 use crate::walk::Walk;
 
+/// Data of more bytes is not decided by a lifted condition that reads whole texts or lists: a few of them may then spend
+/// the budget of an evaluation.
+pub(crate) const LARGE: usize = 64 << 10;
+
 /// An event, flattened lazily: the envelope costs nothing, the data is read as far as a pattern asks for it.
 ///
 /// One view serves many patterns: what was scanned of the data once is not scanned again.
@@ -52,6 +56,18 @@ impl<'a> View<'a> {
         self.scan.try_borrow().map_or(0, |scan| scan.work())
     }
 
+    /// Whether the data is so large that reading it in a condition may spend the budget.
+    pub(crate) fn is_large(&self) -> bool {
+        let length = match self.source {
+            Source::Json(bytes) => bytes.len(),
+            Source::Event(event) => match &event.data {
+                Data::Json(bytes) | Data::Bytes(bytes) | Data::Blob { whole: Some(bytes), .. } => bytes.len(),
+                Data::None | Data::Blob { whole: None, .. } => 0,
+            },
+        };
+        length > LARGE
+    }
+
     /// The raw bytes that found values lie in.
     pub(crate) fn data(&self) -> &'a [u8] {
         match self.source {
@@ -72,7 +88,7 @@ impl<'a> View<'a> {
         // Places in the data are kept in 32 bits.
         let fits = u32::try_from(bytes.len()).is_ok();
         match self.source {
-            Source::Json(_) if fits => Walk { trie, bytes, scan: &mut scan, fields }.run(ROOT),
+            Source::Json(_) if fits => Walk::new(trie, bytes, &mut scan, fields).run(ROOT),
             Source::Json(_) => {}
             Source::Event(event) => {
                 envelope(event, trie, fields);
@@ -82,9 +98,9 @@ impl<'a> View<'a> {
                             if trie.node(node).is_some_and(|node| node.is_asked())
                                 && std::str::from_utf8(text).is_ok() =>
                         {
-                            fields.add_own(node, 0, Kind::Text, |arena| arena.extend_from_slice(text));
+                            fields.add_own(node, 0, Kind::Text, 0, |arena| arena.extend_from_slice(text));
                         }
-                        _ if fits && !bytes.is_empty() => Walk { trie, bytes, scan: &mut scan, fields }.run(node),
+                        _ if fits && !bytes.is_empty() => Walk::new(trie, bytes, &mut scan, fields).run(node),
                         _ => {}
                     }
                 }
@@ -99,7 +115,7 @@ fn envelope(event: &Event, trie: &Trie, fields: &mut Fields) {
         if let Some(node) = trie.find(ROOT, name.as_bytes())
             && trie.node(node).is_some_and(|node| node.is_asked())
         {
-            fields.add_own(node, 0, kind, |arena| arena.extend_from_slice(text.as_bytes()));
+            fields.add_own(node, 0, kind, 0, |arena| arena.extend_from_slice(text.as_bytes()));
         }
     };
     add("id", Kind::Text, &event.id);

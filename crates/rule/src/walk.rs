@@ -1,6 +1,6 @@
 //! One pass over raw JSON along a trie: follows the keys asked for, passes everything else by.
 
-use crate::fields::Fields;
+use crate::fields::{Fields, Found};
 use crate::pattern::Kind;
 use crate::scan::Scan;
 use crate::trie::{Node, Trie};
@@ -10,13 +10,19 @@ const MAX_DEPTH: u32 = 128;
 
 /// A walk. A `None` on the way means that the bytes broke off: what was found until then stays.
 pub(crate) struct Walk<'a> {
-    pub(crate) trie: &'a Trie,
-    pub(crate) bytes: &'a [u8],
-    pub(crate) scan: &'a mut Scan,
-    pub(crate) fields: &'a mut Fields,
+    trie: &'a Trie,
+    bytes: &'a [u8],
+    scan: &'a mut Scan,
+    fields: &'a mut Fields,
+    /// How the walk got to where it is: within a list, by a key with a dot.
+    marks: u8,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    pub(crate) fn new(trie: &'a Trie, bytes: &'a [u8], scan: &'a mut Scan, fields: &'a mut Fields) -> Walk<'a> {
+        Walk { trie, bytes, scan, fields, marks: 0 }
+    }
+
     /// Walks the whole text as the value of this node.
     pub(crate) fn run(mut self, node: u32) {
         let start = self.space(0);
@@ -83,7 +89,13 @@ impl Walk<'_> {
             at = self.space(at + 1);
             at = match kid {
                 Some(kid) => {
+                    let marks = self.marks;
+                    // Keys of nodes have no dots: one that leads further than to a kid has.
+                    if self.trie.node(kid).is_some_and(|node| node.parent != number) {
+                        self.marks |= Found::DOTTED;
+                    }
                     let end = self.value(kid, at, element, depth + 1)?;
+                    self.marks = marks;
                     left -= 1;
                     if left == 0 {
                         // All that is asked for was seen, and keys do not come twice. Around it nothing more comes.
@@ -107,6 +119,8 @@ impl Walk<'_> {
         if self.byte(at)? == b']' {
             return Some(at + 1);
         }
+        let marks = self.marks;
+        self.marks |= Found::LISTED;
         loop {
             at = match self.byte(at)? {
                 b'{' if node.has_kids() => {
@@ -121,7 +135,10 @@ impl Walk<'_> {
             at = self.space(at);
             match self.byte(at)? {
                 b',' => at = self.space(at + 1),
-                b']' => return Some(at + 1),
+                b']' => {
+                    self.marks = marks;
+                    return Some(at + 1);
+                }
                 _ => return None,
             }
         }
@@ -162,9 +179,9 @@ impl Walk<'_> {
     fn text(&mut self, number: u32, element: u32, start: usize, end: usize) {
         let raw = self.bytes.get(start..end).unwrap_or_default();
         if memchr::memchr(b'\\', raw).is_some() {
-            self.fields.add_own(number, element, Kind::Text, |arena| unescape(raw, arena));
+            self.fields.add_own(number, element, Kind::Text, self.marks, |arena| unescape(raw, arena));
         } else {
-            self.fields.add(number, element, Kind::Text, start..end);
+            self.fields.add(number, element, Kind::Text, self.marks, start..end);
         }
     }
 
@@ -176,7 +193,7 @@ impl Walk<'_> {
             [b'-' | b'0'..=b'9', ..] => Kind::Number,
             _ => return,
         };
-        self.fields.add(number, element, kind, start..end);
+        self.fields.add(number, element, kind, self.marks, start..end);
     }
 }
 

@@ -89,15 +89,13 @@ impl Questions {
     /// The questions by which a branch is found through this field, with the lengths of their texts; none if some
     /// alternative cannot be looked up. Each counts one user more.
     fn keys(&mut self, field: &Field, numbers: &[u32]) -> Option<Keys> {
+        if !field.is_access() {
+            return None;
+        }
         let mut keys = Vec::with_capacity(numbers.len());
         for (test, number) in field.any.iter().zip(numbers) {
-            let key = test.access();
-            match key {
-                Some((test, length)) => keys.push((self.take_beside(*number, &test), length)),
-                None => {
-                    self.drop_keys(&keys);
-                    return None;
-                }
+            if let Some((test, length)) = test.access() {
+                keys.push((self.take_beside(*number, &test), length));
             }
         }
         // Two alternatives may have one key: `ab*c` and `ab*d`.

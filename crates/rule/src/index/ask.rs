@@ -93,6 +93,7 @@ impl<T: Copy> Ask<'_, T> {
         let Some(question) = self.shelf.questions().get(number) else { return 0 };
         let answer = match &question.test {
             Test::Absent => scratch.absence(question.node),
+            Test::Odd(odd) => scratch.odd(question.node, *odd, self.view),
             test if question.node == self.kind && !test.names_ours() => 0,
             test => scratch.ask(question.node, test, self.view.data()),
         };
@@ -103,7 +104,11 @@ impl<T: Copy> Ask<'_, T> {
     /// The exact check, for the few that the masks leave open.
     fn join(&self, clauses: Clauses<'_>, scratch: &Scratch) -> bool {
         let questions = &self.shelf.questions();
-        let list: Vec<&[u32]> = clauses.collect();
+        // Lifted conditions do not care within which element they are met, and they are met if this is asked.
+        let lifted = |number: &u32| {
+            questions.get(*number & !HASHED).is_some_and(|question| matches!(question.test, Test::Odd(_)))
+        };
+        let list: Vec<&[u32]> = clauses.filter(|clause| !clause.iter().any(lifted)).collect();
         let wants: Vec<Want> = list
             .iter()
             .map(|clause| Want {

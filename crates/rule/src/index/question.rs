@@ -1,5 +1,6 @@
 //! Questions: each distinct (path, operator, operand) is held once, and answered at most once for an event.
 
+use std::collections::BTreeSet;
 use std::hash::{Hash as _, Hasher as _};
 
 use hashbrown::HashTable;
@@ -63,6 +64,8 @@ pub(super) struct Questions {
     free: Vec<u32>,
     table: HashTable<u32>,
     lookups: Vec<Lookups>,
+    /// The questions that give access to branches where a value is odd: no value leads to them.
+    pub(super) odds: BTreeSet<u32>,
 }
 
 fn key(test: &Test) -> Option<(Class, &[u8])> {
@@ -239,6 +242,14 @@ impl Questions {
     /// Notes that values must be looked up for this question from now on, or no more.
     fn access(&mut self, number: u32, more: bool) {
         let Some(question) = self.get(number) else { return };
+        if matches!(question.test, Test::Odd(_)) {
+            if more {
+                self.odds.insert(number);
+            } else {
+                self.odds.remove(&number);
+            }
+            return;
+        }
         let Some((class, bytes)) = key(&question.test) else { return };
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let at = self.lookups_mut(question.node);

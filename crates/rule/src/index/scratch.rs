@@ -2,7 +2,8 @@
 
 use super::question::Questions;
 use crate::fields::{Fields, NONE};
-use crate::pattern::Test;
+use crate::pattern::{Odd, Test};
+use crate::view::View;
 
 /// No question, no branch.
 pub(super) const NO: u32 = u32::MAX;
@@ -71,6 +72,11 @@ impl Scratch {
     pub(super) fn ask(&self, node: u32, test: &Test, data: &[u8]) -> u64 {
         let yes = self.fields.at(node).filter(|found| test.holds(self.fields.value(found, data)));
         yes.fold(0, |answer, found| answer | Scratch::bit(found.element))
+    }
+
+    /// Whether the values at a node are odd: an answer that no element changes.
+    pub(super) fn odd(&self, node: u32, odd: Odd, view: &View<'_>) -> u64 {
+        if odd.holds(node, &self.fields, view.data(), view.is_large()) { Scratch::OUTSIDE } else { 0 }
     }
 
     /// Whether there is no value at a node, or none in some elements.

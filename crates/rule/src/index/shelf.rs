@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 
 use super::access::{Choice, effort};
 use super::ask::{Ask, Clauses};
-use super::question::{Class, Entry, Questions};
+use super::question::{Class, Entry, Question, Questions};
 use super::scratch::{NO, Scratch};
-use crate::pattern::{Branch, Field, Kind, fold, number};
+use crate::fields::OUTSIDE;
+use crate::pattern::{Branch, Field, Kind, Test, fold, number};
 use crate::trie::ROOT;
 use crate::view::View;
 
@@ -278,6 +279,13 @@ impl<T: Copy> Shelf<T> {
             }
             if let Some(question) = yes {
                 scratch.yes(questions, question, found.element);
+            }
+        }
+        for number in &questions.odds {
+            if let Some(Question { node, test: Test::Odd(odd), .. }) = questions.get(*number)
+                && scratch.odd(*node, *odd, view) != 0
+            {
+                scratch.yes(questions, *number, OUTSIDE);
             }
         }
     }

@@ -66,6 +66,7 @@ pub(super) fn branch(branch: &Branch, nodes: &[u32], matched: bool, view: &View<
         if count == 0 {
             ok = field.may_be_absent();
         }
+        ok = field.lifted(*node, fields, view).unwrap_or(ok);
         let mut actual: Vec<String> = shown.iter().rev().map(|value| value.to_string()).collect();
         if count > SHOWN {
             actual.push(format!("… ({count} values)"));

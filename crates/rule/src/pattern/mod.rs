@@ -8,14 +8,17 @@ mod test;
 mod cidr;
 pub(crate) mod fold;
 pub(crate) mod number;
+mod odd;
 mod wildcard;
 
 mod explain;
 
 use std::sync::{Arc, OnceLock};
 
+pub(crate) use compile::MAX_FIELDS;
 pub use explain::{Explanation, FieldVerdict};
-pub(crate) use test::{Kind, Test, Value};
+pub(crate) use odd::Odd;
+pub(crate) use test::{Kind, Not, Number, Range, Test, Value};
 
 use crate::fields::Fields;
 use crate::join::{Join, Want};
@@ -81,11 +84,29 @@ impl Field {
 
     /// Whether each alternative is a key by which branches can be looked up.
     pub(crate) fn is_access(&self) -> bool {
-        self.any.iter().all(|test| test.access().is_some())
+        let known = self.any.iter().any(|test| !matches!(test, Test::Odd(_)));
+        known && self.any.iter().all(|test| test.access().is_some())
+    }
+
+    /// Whether a field of `type` is met by this type.
+    pub(crate) fn meets_type(&self, text: &str) -> bool {
+        let value = Value { kind: Kind::Text, bytes: text.as_bytes() };
+        self.any.iter().any(|test| test.holds(value) && (!text.starts_with(OURS) || test.names_ours()))
     }
 
     pub(crate) fn may_be_absent(&self) -> bool {
         self.any.contains(&Test::Absent)
+    }
+
+    /// Whether the values at a node meet it if it comes from a condition; nothing if it is written in the pattern. Such
+    /// a field is asked by itself, not together with others within the elements of an array.
+    pub(crate) fn lifted(&self, node: u32, fields: &Fields, view: &View<'_>) -> Option<bool> {
+        let odd = self.any.iter().find_map(|test| match test {
+            Test::Odd(odd) => Some(*odd),
+            _ => None,
+        })?;
+        let met = || fields.at(node).any(|found| holds(self, view, fields.value(found, view.data())));
+        Some(odd.holds(node, fields, view.data(), view.is_large()) || met())
     }
 
     fn names_ours(&self) -> bool {
@@ -112,8 +133,7 @@ impl Pattern {
     /// # Errors
     /// All that is wrong in it, each with its place.
     pub fn compile(json: &serde_json::Value) -> Result<Pattern, Vec<Problem>> {
-        let branches = compile::branches(json)?.into();
-        Ok(Pattern(Arc::new(Inner { branches, own: OnceLock::new() })))
+        compile::branches(json).map(Pattern::of)
     }
 
     /// Whether the event is met.
@@ -177,6 +197,11 @@ impl Pattern {
         self.0.branches.iter().all(|branch| branch.fields.iter().any(|field| field.is_access()))
     }
 
+    /// The pattern of these branches; of none it is met by nothing.
+    pub(crate) fn of(branches: Vec<Branch>) -> Pattern {
+        Pattern(Arc::new(Inner { branches: branches.into(), own: OnceLock::new() }))
+    }
+
     pub(crate) fn branches(&self) -> &[Branch] {
         &self.0.branches
     }
@@ -196,13 +221,19 @@ impl Pattern {
         if view.is_ours() && !branch.names_ours() {
             return false;
         }
-        let wants: Vec<Want> = branch
-            .fields
-            .iter()
-            .zip(nodes)
-            .map(|(field, node)| Want { node: *node, may_be_absent: field.may_be_absent() })
-            .collect();
-        let holds = |at: usize, value: Value<'_>| branch.fields.get(at).is_some_and(|field| holds(field, view, value));
+        let mut written = Vec::with_capacity(branch.fields.len());
+        let mut wants = Vec::with_capacity(branch.fields.len());
+        for (field, node) in branch.fields.iter().zip(nodes) {
+            match field.lifted(*node, fields, view) {
+                Some(true) => {}
+                Some(false) => return false,
+                None => {
+                    written.push(field);
+                    wants.push(Want { node: *node, may_be_absent: field.may_be_absent() });
+                }
+            }
+        }
+        let holds = |at: usize, value: Value<'_>| written.get(at).is_some_and(|field| holds(field, view, value));
         Join { trie: &own.trie, fields, data: view.data(), wants: &wants }.meets(holds)
     }
 }

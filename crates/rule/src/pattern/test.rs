@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::cidr::Cidr;
+use super::odd::Odd;
 use super::wildcard::Wildcard;
 use super::{fold, number};
 
@@ -47,6 +48,8 @@ pub(crate) enum Test {
     Present,
     /// There is no value: asked of the whole field, never of a value.
     Absent,
+    /// A value is not simply there: asked of the whole field too.
+    Odd(Odd),
 }
 
 /// A number of a pattern: its key ([`number`]); how it was written is kept for messages.
@@ -126,7 +129,7 @@ impl Not {
 }
 
 impl Test {
-    /// Whether it holds for this value. [`Test::Absent`] holds for none.
+    /// Whether it holds for this value. [`Test::Absent`] and [`Test::Odd`] hold for none.
     pub(crate) fn holds(&self, value: Value<'_>) -> bool {
         let text = value.kind == Kind::Text;
         match self {
@@ -151,7 +154,7 @@ impl Test {
             Test::Cidr(want) => text && want.contains(value.bytes),
             Test::Not(want) => !want.excludes(value),
             Test::Present => true,
-            Test::Absent => false,
+            Test::Absent | Test::Odd(_) => false,
         }
     }
 
@@ -171,6 +174,8 @@ impl Test {
                     length => Some((Test::Prefix(first.into()), length)),
                 }
             }
+            // Beside others it is looked up as they are; see `Field::is_access`.
+            Test::Odd(_) => Some((self.clone(), 64)),
             _ => None,
         }
     }
@@ -207,6 +212,7 @@ impl fmt::Display for Test {
             Test::Not(not) => not.fmt(f),
             Test::Present => f.write_str(r#"{"exists": true}"#),
             Test::Absent => f.write_str(r#"{"exists": false}"#),
+            Test::Odd(_) => f.write_str("anything that the condition cannot decide"),
         }
     }
 }

@@ -82,6 +82,25 @@ fn data_of_other_kinds() {
     }
 }
 
+/// A key with a dot beside a list of the same name: met outside of the list, so within every element.
+#[test]
+fn a_dotted_key_beside_a_list() {
+    let pattern = pattern(json!({"data": {"a": {"x": [1], "b": [1]}}}));
+    let mut index = Index::new();
+    index.add(1, &pattern);
+    for (data, want) in [
+        (json!({"a": [{"x": 1}], "a.b": 1}), true),
+        (json!({"a": [{"x": 1}, {"b": 1}]}), false),
+        (json!({"a": [{"x": 2}], "a.b": 1}), false),
+        (json!({"a": [[[{"x": 1}, {"x": 2}]]], "a.b": 1}), true),
+    ] {
+        let event = Event::new("1", "s", "t").with_json(&data);
+        let mut out = Vec::new();
+        index.matches(&View::new(&event), &mut out);
+        assert_eq!((pattern.matches(&View::new(&event)), out.len() == 1), (want, want), "{data}");
+    }
+}
+
 #[test]
 fn our_own_events_are_met_only_by_name() {
     let ours = Event::new("1", "/ensue", "dev.ensue.run.failed").with_json(&json!({"rule": "r"}));

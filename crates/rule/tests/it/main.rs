@@ -13,6 +13,7 @@ mod conformance;
 mod refused;
 
 mod events;
+mod lifted;
 
 mod bounds;
 mod naive;
