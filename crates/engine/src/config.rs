@@ -7,8 +7,8 @@ use ensue_event::ours::ConfigFile;
 use ensue_event::{Digest, Key};
 use ensue_expr::Value;
 use ensue_lang::catalog::{self, Idempotency};
-use ensue_lang::{Config, Item, Loaded, Name, Rule, SourceFile};
-use ensue_rule::{Index, Pattern};
+use ensue_lang::{Config, Item, Loaded, Name, Rule, SourceFile, Span, TimeBy};
+use ensue_rule::{Index, Pattern, lift};
 use ensue_run::{Definition, Graph};
 
 /// All rules of a configuration in one index, and what they refer to.
@@ -18,8 +18,10 @@ pub struct Compiled {
     pub config: Config,
     /// The rules, in the order of their names.
     pub rules: Vec<Decider>,
-    /// The patterns of all their items, each under its place in `places`.
+    /// The patterns of all their items, narrowed by their conditions, each under its place in `places`.
     pub index: Index<u32>,
+    /// Items that the index cannot look up, so that every event pays for them: their rules, and where they stand.
+    pub unindexed: Vec<(Name, Span)>,
     /// Of each pattern: the place of its rule in `rules`, and of its item in [`Decider::watches`].
     places: Vec<(u32, u16)>,
     by_name: BTreeMap<Arc<str>, usize>,
@@ -103,12 +105,23 @@ pub fn check(files: &[ConfigFile]) -> Checked {
         Ok(_) => Vec::new(),
         Err(problems) => problems.into_iter().map(|problem| (problem.pointer, problem.message)).collect(),
     };
-    let loaded = ensue_lang::load_with(&sources, &ensue_lang::Checks { pattern: Some(&pattern) });
+    let mut loaded = ensue_lang::load_with(&sources, &ensue_lang::Checks { pattern: Some(&pattern) });
     if !loaded.ok() {
         return Checked { loaded, compiled: None, refused: None };
     }
     match Compiled::of(loaded.config.clone()) {
-        Ok(compiled) => Checked { loaded, compiled: Some(compiled), refused: None },
+        Ok(compiled) => {
+            for (rule, at) in &compiled.unindexed {
+                loaded.warn(
+                    "not-indexed",
+                    *at,
+                    format!("every event pays for rule {rule}: nothing that this item asks for can be looked up"),
+                    "name a type, `type: [com.example.made]`, or a value, a prefix or a suffix of a field; in `if`, a \
+                     comparison such as `event.data.action == \"opened\"` counts where it is not behind a macro",
+                );
+            }
+            Checked { loaded, compiled: Some(compiled), refused: None }
+        }
         Err(refused) => Checked { loaded, compiled: None, refused: Some(refused) },
     }
 }
@@ -121,6 +134,7 @@ impl Compiled {
             config: Config::default(),
             rules: Vec::new(),
             index: Index::new(),
+            unindexed: Vec::new(),
             places: Vec::new(),
             by_name: BTreeMap::new(),
             by_digest: BTreeMap::new(),
@@ -149,7 +163,16 @@ impl Compiled {
                 compiled.hears_ours |= pattern.names_ours();
                 let at = u16::try_from(watches.len()).map_err(|_| wrong("too many items".into()))?;
                 let number = u32::try_from(compiled.places.len()).map_err(|_| wrong("too many items".into()))?;
-                compiled.index.add(number, &pattern);
+                // An order knows gaps: there, events count for which the condition is false.
+                let ordered = rule.order.is_some() || rule.when.time == TimeBy::Event;
+                let narrowed = match &item.cond {
+                    Some(cond) if !ordered => lift(&pattern, cond).pattern,
+                    _ => pattern.clone(),
+                };
+                if !narrowed.indexed() {
+                    compiled.unindexed.push((name.clone(), item.event.span));
+                }
+                compiled.index.add(number, &narrowed);
                 compiled.places.push((place, at));
                 watches.push(Watch { item: item.clone(), pattern, unless });
             }

@@ -38,6 +38,14 @@ impl Loaded {
         self.diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error)
     }
 
+    /// Adds a warning of another crate, in its place among the messages of this one.
+    pub fn warn(&mut self, code: &'static str, at: Span, message: impl Into<String>, help: impl Into<String>) {
+        let mut report = Report::default();
+        self.diagnostics.drain(..).for_each(|known| report.push(known));
+        report.push(Diagnostic::warning(code, at, message).help(help));
+        self.diagnostics = report.finish(&self.config.files);
+    }
+
     /// All messages with excerpts of the files; `styled` with colours.
     #[must_use]
     pub fn render(&self, styled: bool) -> String {

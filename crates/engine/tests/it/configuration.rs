@@ -1,6 +1,6 @@
 //! A changed configuration: from here on other rules; runs go on by what they pinned.
 
-use ensue_event::ours::Command;
+use ensue_event::ours::{Command, ConfigFile};
 use serde_json::json;
 
 use crate::bench::{Bench, rule};
@@ -33,6 +33,30 @@ fn runs_go_on_by_the_definition_that_they_pinned() {
     bench.ok("b");
     let statuses: Vec<_> = bench.runs().iter().map(|run| run.status.as_str()).collect();
     assert_eq!(statuses, ["succeeded", "succeeded"]);
+}
+
+/// A rule that nothing can look up costs every event, which `check` says; conditions count where the index holds them.
+#[test]
+fn what_cannot_be_looked_up_is_warned_of() {
+    for (when, warned) in [
+        ("{ event: { type: [go] } }", false),
+        ("{ event: { data: { action: [opened] } } }", false),
+        ("{ event: { source: [{ exists: true }] } }", true),
+        ("{ event: { source: [{ exists: true }] }, if: event.type == 'go' }", false),
+        ("{ event: { source: [{ exists: true }] }, if: \"event.data.n > 3\" }", true),
+        ("{ event: { data: { a: [{ wildcard: '*b*' }] } }, if: \"size(event.data.b) > 1\" }", true),
+        ("{ any: [ { event: { type: [go] } }, { event: { type: [{ anything-but: go }] } } ] }", true),
+    ] {
+        let text = rule("r", &format!("when: {when}\nsteps: [ {{ id: a, set: {{ x: 1 }} }} ]"));
+        let checked = ensue_engine::config::check(&[ConfigFile { path: "r.yaml".into(), text }]);
+        assert!(checked.compiled.is_some(), "{}", checked.render(false));
+        let codes: Vec<&str> = checked.loaded.diagnostics.iter().map(|found| found.code).collect();
+        assert_eq!(codes.contains(&"not-indexed"), warned, "{when}: {}", checked.render(false));
+        let found = checked.loaded.diagnostics.iter().find(|found| found.code == "not-indexed");
+        assert!(
+            found.is_none_or(|found| found.file == "r.yaml" && found.line > 0 && found.message.contains("default/r"))
+        );
+    }
 }
 
 #[test]
