@@ -130,7 +130,8 @@ static COUNT_OF: Shape = Shape {
     what: "`count`",
     fields: &[
         Field::new("of", Ty::Object(&ITEM), "Of what.").required(),
-        Field::new("atLeast", COUNT, "How many.").required(),
+        // The time of each is kept: more than these are not counted one by one.
+        Field::new("atLeast", Ty::Int(1, 10_000), "How many, at most 10,000.").required(),
         Field::new("distinct", Ty::Expr, "Only different values of this count."),
     ],
     one_of: &[],

@@ -13,6 +13,7 @@
 mod bench;
 
 mod configuration;
+mod correlate;
 mod decisions;
 mod emissions;
 mod operators;

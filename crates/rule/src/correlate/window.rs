@@ -54,11 +54,18 @@ impl Window {
 
     /// Counts one more. A value that counts already is refreshed: its time and event are the new ones. When it is
     /// `enough`, the window starts at zero, and its events come out, oldest first, with the number that counted.
-    pub fn add(&mut self, sample: Sample, within: Option<Span>, enough: u32, event: Kept) -> Option<(Vec<Kept>, u64)> {
+    pub fn add(
+        &mut self,
+        mut sample: Sample,
+        within: Option<Span>,
+        enough: u32,
+        event: Kept,
+    ) -> Option<(Vec<Kept>, u64)> {
         if let Some(value) = sample.value
             && let Some(at) = self.samples.iter().position(|known| known.value == Some(value))
         {
-            self.remove(at);
+            // An event that came late does not make its value older.
+            sample.clock = sample.clock.max(self.remove(at));
         }
         self.samples.push(sample);
         self.kept.push_back(event);
@@ -90,11 +97,13 @@ impl Window {
         self.samples.retain(stays);
     }
 
-    fn remove(&mut self, at: usize) {
+    /// Takes one out; its time.
+    fn remove(&mut self, at: usize) -> Time {
         let without = self.samples.len() - self.kept.len();
-        self.samples.remove(at);
+        let clock = self.samples.remove(at).clock;
         if let Some(at) = at.checked_sub(without) {
             self.kept.remove(at);
         }
+        clock
     }
 }

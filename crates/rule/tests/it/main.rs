@@ -16,5 +16,6 @@ mod events;
 mod lifted;
 
 mod bounds;
+mod correlate;
 mod naive;
 mod property;
