@@ -25,7 +25,6 @@ pub enum Policy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slots {
     running: Vec<Key>,
-    #[serde(default, skip_serializing_if = "Line::is_empty")]
     line: Line,
 }
 

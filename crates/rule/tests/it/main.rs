@@ -19,3 +19,5 @@ mod bounds;
 mod correlate;
 mod naive;
 mod property;
+
+mod flow;
