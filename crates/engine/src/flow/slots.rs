@@ -66,6 +66,9 @@ impl Engine {
                 let kept = Kept::Waiting { fired: Box::new(fired), correlation, depth };
                 self.state.flows.put((rule, held_in(id, number)), FlowRow { key: None, wake: None, kept });
                 self.count_held(rule, |held| held + 1);
+                // One that was asked already may be in its `finally` steps: asked again, it would not do them.
+                let asked = |run: &Key| self.state.runs.get(run).is_none_or(|run| run.cancelled.is_some());
+                let cancels: Vec<Key> = cancels.into_iter().filter(|run| !asked(run)).collect();
                 for run in cancels {
                     let reason = format!("firing {firing} is newer (concurrency: cancelRunning)");
                     self.input(run, Input::Cancel { reason })?;

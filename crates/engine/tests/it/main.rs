@@ -16,6 +16,7 @@ mod configuration;
 mod correlate;
 mod decisions;
 mod emissions;
+mod flow;
 mod operators;
 mod poison;
 mod rebuild;
