@@ -344,6 +344,7 @@ kind: Rule
 metadata: {{ name: three }}
 spec:
   when: {{ event: {{ type: [bench.three] }} }}
+  storm: {{ perKey: 1000000, perRule: 1000000 }}      # a storm is what is measured
   steps:
     - {{ id: a, uses: http/request, connection: sink, with: {{ method: POST, path: /a, body: {{ number: "${{{{ event.data.number }}}}" }} }} }}
     - {{ id: b, uses: http/request, connection: sink, with: {{ method: POST, path: /b, body: {{ number: "${{{{ event.data.number }}}}" }} }} }}
@@ -364,6 +365,7 @@ spec:
     event:
       type: [bench.push.k{kind}]
       data: {{ repository: {{ name: [shop] }}, ref: [refs/heads/main], total: [{{ numeric: [">=", 100] }}] }}
+  storm: {{ perKey: 1000000, perRule: 1000000 }}
   steps:
     - id: tell
       uses: http/request

@@ -61,7 +61,7 @@ pub(crate) fn rules(count: usize) -> String {
         // Writing to a String does not fail.
         let _ = write!(
             out,
-            "---\napiVersion: ensue.dev/v1\nkind: Rule\nmetadata: {{ name: rule-{nth} }}\nspec:\n  when: {{ event: {{ type: [bench.ingest.{nth}], data: {{ namespace: [shop], deployment: [web, batch], count: [{{ numeric: [\">\", 0] }}] }} }} }}\n  steps:\n    - {{ id: a, set: {{ done: 1 }} }}\n"
+            "---\napiVersion: ensue.dev/v1\nkind: Rule\nmetadata: {{ name: rule-{nth} }}\nspec:\n  when: {{ event: {{ type: [bench.ingest.{nth}], data: {{ namespace: [shop], deployment: [web, batch], count: [{{ numeric: [\">\", 0] }}] }} }} }}\n  storm: {{ perKey: 1000000, perRule: 1000000 }}\n  steps:\n    - {{ id: a, set: {{ done: 1 }} }}\n"
         );
     }
     out

@@ -72,6 +72,7 @@ kind: Rule
 metadata: { name: order }
 spec:
   when: { event: { type: [crash.order] } }
+  storm: { perKey: 1000000, perRule: 1000000 }
   steps:
     - id: put                                   # natural: done again as often as it takes
       uses: http/request
@@ -91,6 +92,7 @@ kind: Rule
 metadata: { name: follow }
 spec:
   when: { event: { type: [crash.done] } }
+  storm: { perKey: 1000000, perRule: 1000000 }
   steps:
     - id: note                                  # none: after a crash in between a person decides
       uses: http/request
@@ -108,6 +110,7 @@ kind: Rule
 metadata: { name: careful }
 spec:
   when: { event: { type: [crash.order], data: { bad: [true] } } }
+  storm: { perKey: 1000000, perRule: 1000000 }
   steps:
     - id: refuse
       uses: http/request
@@ -133,6 +136,7 @@ kind: Rule
 metadata: { name: sad }
 spec:
   when: { event: { type: [crash.order], data: { bad: [true] } } }
+  storm: { perKey: 1000000, perRule: 1000000 }
   steps:
     - id: stop
       fail: "${{ event.data.id }} is bad"
