@@ -257,7 +257,7 @@ impl Engine {
                 Timer::Retry { run, effect } => self.retry(*run, *effect),
                 Timer::Half { rule } => self.half_due(*rule, key.1),
                 Timer::Flow { rule } => self.flow_due(*rule, key.1),
-                Timer::Order { rule } => self.order_due(*rule, key.1),
+                Timer::Order { place, .. } => self.order_due(place),
             }
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::correlate::{HalfRow, Tally};
 use crate::flow::FlowRow;
-use crate::order::OrderRow;
+use crate::order::{OrderRow, Place};
 use crate::table::{RowValue, Table, json_row};
 
 /// A row for the store: `value` is absent where it goes.
@@ -146,6 +146,8 @@ pub enum Timer {
     Order {
         /// The rule's id.
         rule: Key,
+        /// The line, or the event that waits in it.
+        place: Place,
     },
 }
 
@@ -255,7 +257,8 @@ pub enum Verdict {
         /// The events that were kept.
         events: Vec<Position>,
     },
-    /// A key has as many half-matches as it may (`repeat: each`).
+    /// A key has as many half-matches as it may (`repeat: each`), or as many events that wait for their turn: the first
+    /// of these goes early.
     Full {
         /// How many that is.
         limit: u64,
@@ -274,7 +277,7 @@ pub enum Verdict {
     },
     /// Flow control holds it.
     Held {
-        /// What: `debounce`, `batch`, `throttle`, `concurrency`.
+        /// What: `order`, `debounce`, `batch`, `throttle`, `concurrency`.
         by: String,
         /// Until when, where that is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -310,7 +313,7 @@ pub enum Verdict {
     Edited {
         /// How many half-matches.
         halves: u64,
-        /// How many matches that flow control held.
+        /// How many matches that flow control held, and events that waited for their turn.
         held: u64,
     },
     /// The chain of causes is too long.
@@ -320,7 +323,7 @@ pub enum Verdict {
     },
     /// An operator's command was carried out.
     Done,
-    /// An operator's command was refused.
+    /// An operator's command was refused, or a part of a new configuration has no meaning.
     Refused {
         /// Why.
         why: String,
@@ -411,7 +414,6 @@ json_row!(
     Decided,
     Tally,
     FlowRow,
-    OrderRow,
     Freeze,
     Parked,
     SourceState,
@@ -508,8 +510,8 @@ tables! {
     tallies: Key => Tally = "tallies",
     /// What flow control keeps: by rule, then by what and key.
     flows: (Key, Key) => FlowRow = "flows",
-    /// What ordering keeps: by rule, then by key.
-    orders: (Key, Key) => OrderRow = "orders",
+    /// What ordering keeps: by rule, then by line, then what waits in it.
+    orders: Place => OrderRow = "orders",
     /// What is known of sources.
     sources: String => SourceState = "sources",
 }

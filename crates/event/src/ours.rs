@@ -165,6 +165,8 @@ ours! {
     ChainCut(Fold, 1, "dev.ensue.chain.cut"),
     /// A rule holds as many keys as it may; new ones are refused.
     KeyRefused(Fold, 1, "dev.ensue.key.refused"),
+    /// An event came after others that it should have come before, and its rule has such events set aside.
+    EventDiverted(Fold, 1, "dev.ensue.event.diverted"),
 }
 
 impl Ours {
@@ -722,4 +724,23 @@ pub struct KeyRefused {
     pub limit: u64,
     /// How many were refused since the last such record.
     pub refused: u64,
+}
+
+/// Fields of `dev.ensue.event.diverted`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventDiverted {
+    /// The rule that did not look at it.
+    pub rule: String,
+    /// The key of its order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Where the event stands.
+    pub position: Position,
+    /// The value that it is ordered by.
+    pub value: String,
+    /// The value of the last one that was looked at.
+    pub last: String,
+    /// The event in CloudEvents JSON form.
+    pub event: Value,
 }

@@ -63,8 +63,8 @@
 //! [`pattern`](Pattern) compiles and explains → [`view`](View) is an event as patterns see it → `scan` finds the ends
 //! of texts and containers in raw JSON → `trie` holds the paths asked for → `walk` follows them through the JSON →
 //! `fields` is what was found → `join` checks array consistency → [`index`](Index) looks many patterns up at once.
-//! Apart from them, [`correlate`] says which events of a key together are a match, and [`flow`] how often matches become
-//! firings.
+//! Apart from them, [`order`] says whose turn it is, [`correlate`] which events of a key together are a match, and
+//! [`flow`] how often matches become firings.
 
 mod pattern;
 
@@ -81,6 +81,8 @@ mod join;
 mod index;
 
 mod lift;
+
+pub mod order;
 
 pub mod correlate;
 

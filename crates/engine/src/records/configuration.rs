@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use ensue_event::Digest;
 use ensue_event::ours::{ConfigApplied, Ours};
+use ensue_lang::{Order, OrderBy};
 
+use crate::config::Compiled;
 use crate::flow::Kept;
 use crate::fold::{Engine, Poison, compile};
-use crate::state::Applied;
+use crate::state::{Applied, Verdict};
 
 impl Engine {
     pub(crate) fn configuration(&mut self, config: ConfigApplied) -> Result<(), Poison> {
@@ -47,9 +49,47 @@ impl Engine {
                 self.state.rules.put(name, known);
             }
         }
+        self.edited(&compiled);
         self.state.meta.observe = config.observe;
         self.state.config.put("current".into(), Applied { position: self.position, config });
         self.next_config = Some(Arc::new(compiled));
         Ok(())
     }
+
+    /// Rules that are gone, or wait for other events now: what they kept of these goes, and they say how much that was.
+    fn edited(&mut self, compiled: &Compiled) {
+        let before = Arc::clone(&self.config);
+        for old in &before.rules {
+            let new = compiled.rule(&old.name);
+            if new.is_some_and(|new| new.when == old.when) {
+                let same = match (&old.rule.order, new.and_then(|new| new.rule.order.as_ref())) {
+                    (Some(old), Some(new)) => lines_alike(old, new),
+                    (old, new) => old.is_none() && new.is_none(),
+                };
+                if !same {
+                    self.end_lines(old);
+                }
+                continue;
+            }
+            let (halves, held) = (self.drop_halves(old.id), self.drop_lines(old.id));
+            if halves + held > 0 {
+                self.decided(old.name.to_string(), None, Verdict::Edited { halves, held });
+            }
+        }
+        for new in &compiled.rules {
+            if before.rule(&new.name).is_none_or(|old| old.when != new.when) {
+                self.arm_expected(new);
+            }
+        }
+    }
+}
+
+/// Whether events stand in the same line and order by both; how long they wait may differ.
+fn lines_alike(a: &Order, b: &Order) -> bool {
+    let by = match (&a.by, &b.by) {
+        (OrderBy::Sequence, OrderBy::Sequence) => true,
+        (OrderBy::Value(a), OrderBy::Value(b)) => a == b,
+        _ => false,
+    };
+    by && a.key == b.key
 }

@@ -44,7 +44,8 @@ impl Engine {
             | Ours::RunFinished(_)
             | Ours::RunFailed(_)
             | Ours::ChainCut(_)
-            | Ours::KeyRefused(_) => Ok(()),
+            | Ours::KeyRefused(_)
+            | Ours::EventDiverted(_) => Ok(()),
         }
     }
 }

@@ -18,6 +18,7 @@ mod decisions;
 mod emissions;
 mod flow;
 mod operators;
+mod order;
 mod poison;
 mod rebuild;
 mod timers;

@@ -132,7 +132,7 @@ fn fold() -> Vec<Ours> {
             definition,
             mode: Mode::Live,
             key: Some("main".into()),
-            events: vec![Took { position: Position(7), item: Some("push".into()), event }],
+            events: vec![Took { position: Position(7), item: Some("push".into()), event: event.clone() }],
             due: Some(at(300)),
             timed: false,
             count: None,
@@ -146,5 +146,14 @@ fn fold() -> Vec<Ours> {
         RunFailed { run: run(), rule: rule(), step: Some("deploy".into()), error: failure(), started: at(0) }.into(),
         ChainCut { rule: rule(), position: Position(8), depth: 33 }.into(),
         KeyRefused { rule: rule(), limit: 10_000, refused: 12 }.into(),
+        EventDiverted {
+            rule: rule(),
+            key: Some("main".into()),
+            position: Position(7),
+            value: "3".into(),
+            last: "5".into(),
+            event,
+        }
+        .into(),
     ]
 }
