@@ -151,7 +151,11 @@ fn ended(kind: u8, bytes: &[u8], out: &mut Vec<u8>) {
 /// A number by its exact value, whatever its type: the nearest double, and how far the number is from that.
 fn number(value: &Value) -> Option<[u8; 16]> {
     const SIGN: u64 = 1 << 63;
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "what is lost is written beside it")]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "what is lost is written beside it"
+    )]
     let exact = |whole: i128| (whole as f64, whole - (whole as f64) as i128);
     let (double, rest) = match value {
         Value::Int(n) => exact((*n).into()),

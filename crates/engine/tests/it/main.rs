@@ -17,6 +17,7 @@ mod correlate;
 mod decisions;
 mod emissions;
 mod flow;
+mod life;
 mod operators;
 mod order;
 mod poison;

@@ -268,7 +268,9 @@ fn by_the_time_of_events() {
     let mut by_time = bench(", lateness: 10s");
     at(&mut by_time, 100);
     // b happened before a and comes after it; of one time, the source and then the id decide; without a time, the arrival.
-    for (id, source, time) in [("a", "/s", Some(99)), ("b", "/s", Some(95)), ("d", "/s", Some(97)), ("c", "/s", Some(97))] {
+    for (id, source, time) in
+        [("a", "/s", Some(99)), ("b", "/s", Some(95)), ("d", "/s", Some(97)), ("c", "/s", Some(97))]
+    {
         send(&mut by_time, timed(id, source, time));
     }
     send(&mut by_time, timed("e", "/a", Some(97)));

@@ -192,6 +192,17 @@ const FIELDS: &[(&str, &[[&str; 3]])] = &[
             ["refused", "integer", "How many were refused since the last such record."],
         ],
     ),
+    (
+        "dev.ensue.event.diverted",
+        &[
+            ["rule", "string", "The rule that did not look at it."],
+            ["key", "string", "The key of its `order`; absent where that is `none`."],
+            ["position", "integer", "Where the event stands in the log."],
+            ["value", "string", "The value that it is ordered by."],
+            ["last", "string", "The value of the last one that was looked at."],
+            ["event", "event", "The event, in the JSON form of CloudEvents."],
+        ],
+    ),
 ];
 
 const EFFECT: [&str; 3] = ["effect", "id", "The idempotency key, shared by all automatic retries."];

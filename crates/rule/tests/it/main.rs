@@ -15,6 +15,8 @@ mod refused;
 mod events;
 mod lifted;
 
+mod order;
+
 mod bounds;
 mod correlate;
 mod naive;
