@@ -223,7 +223,7 @@ impl Engine {
         let time = if time.since(seen.at) > lateness.max(SKEW) { seen.at } else { time };
         let (source, id) = (seen.event.source.to_string(), seen.event.id.to_string());
         let rank = Rank::Moment { time, source, id };
-        self.comes(decider, by_time(decider), None, &met, rank, time + lateness);
+        self.takes_its_place(decider, by_time(decider), None, &met, rank, time + lateness);
     }
 
     /// The stage of `order`, if the rule has it.
@@ -246,47 +246,55 @@ impl Engine {
         };
         let due = met.seen.at + Span(order.lateness.unwrap_or(0).max(0));
         let goes = by_value(order, value_line(key.as_deref()));
-        self.comes(decider, goes, key, met, rank, due);
+        self.takes_its_place(decider, goes, key, met, rank, due);
     }
 
     /// An event comes to its line.
-    fn comes(&mut self, decider: &Decider, goes: Goes, key: Option<String>, met: &Met<'_>, rank: Rank, due: Time) {
+    fn takes_its_place(
+        &mut self,
+        decider: &Decider,
+        goes: Goes,
+        key: Option<String>,
+        met: &Met<'_>,
+        rank: Rank,
+        due: Time,
+    ) {
         let place = Place { rule: decider.id, line: goes.line, tail: Vec::new() };
-        let known = self.line(&place);
+        let known = self.line_at(&place);
         if known.is_none() && goes.counts() && !self.admit(decider, Keeps::Orders, key.as_deref()) {
             return;
         }
         let mut line = known.unwrap_or_else(|| Line { key, ..Line::default() });
         match turn(&rank, line.last.as_ref(), goes.wait) {
-            Turn::Late => self.late(decider, goes, &line, met, &rank),
+            Turn::Late => self.came_late(decider, goes, &line, met, &rank),
             // Its time is past, and all before it were looked at when theirs was.
             Turn::Later if due > self.now => {
                 if let (Wait::Gap, Some(_)) = (goes.wait, &line.last) {
                     let verdict = Verdict::Held { by: "order".to_owned(), until: Some(due) };
                     self.decided(decider.name.to_string(), line.key.clone(), verdict);
                 }
-                self.waits(&place, &mut line, met, rank, due);
+                self.stands_by(&place, &mut line, met, rank, due);
                 if line.held > goes.most {
                     self.decided(decider.name.to_string(), line.key.clone(), Verdict::Full { limit: goes.most });
-                    self.release(decider, goes, |_, nth| nth == 0);
+                    self.let_go(decider, goes, |_, nth| nth == 0);
                 }
             }
             Turn::Now | Turn::Later => {
                 self.passed_by(&place, line, goes, rank);
                 self.onwards(decider, goes, met);
-                self.release(decider, goes, |_, _| false);
+                self.let_go(decider, goes, |_, _| false);
             }
         }
     }
 
-    fn line(&self, place: &Place) -> Option<Line> {
+    fn line_at(&self, place: &Place) -> Option<Line> {
         match self.state.orders.get(place).map(std::convert::AsRef::as_ref) {
             Some(OrderRow::Line(line)) => Some(line.clone()),
             _ => None,
         }
     }
 
-    fn waits(&mut self, place: &Place, line: &mut Line, met: &Met<'_>, rank: Rank, due: Time) {
+    fn stands_by(&mut self, place: &Place, line: &mut Line, met: &Met<'_>, rank: Rank, due: Time) {
         let seen = met.seen;
         let mut tail = rank.bytes();
         tail.extend(seen.position.bytes());
@@ -311,11 +319,11 @@ impl Engine {
 
     /// Lets those go that are to (`goes_now`: by their row and number), in the order of the line, and after them those
     /// whose turn that makes it.
-    fn release(&mut self, decider: &Decider, goes: Goes, goes_now: impl Fn(&Place, u64) -> bool) {
+    fn let_go(&mut self, decider: &Decider, goes: Goes, goes_now: impl Fn(&Place, u64) -> bool) {
         let place = Place { rule: decider.id, line: goes.line, tail: Vec::new() };
         let mut number = 0;
         loop {
-            let Some(mut line) = self.line(&place).filter(|line| line.held > 0) else { return };
+            let Some(mut line) = self.line_at(&place).filter(|line| line.held > 0) else { return };
             let first = Place { tail: vec![0], ..place.clone() };
             let Some((at, held)) = self.state.orders.from(first..).next() else { return };
             let OrderRow::Held(held) = held.as_ref() else { return };
@@ -347,7 +355,7 @@ impl Engine {
         self.correlate(decider, met.seen, met.items);
     }
 
-    fn late(&mut self, decider: &Decider, goes: Goes, line: &Line, met: &Met<'_>, rank: &Rank) {
+    fn came_late(&mut self, decider: &Decider, goes: Goes, line: &Line, met: &Met<'_>, rank: &Rank) {
         let (key, last) = (line.key.clone(), line.last.as_ref().map(Rank::text).unwrap_or_default());
         let then = match goes.late {
             Late::Deliver => "deliver",
@@ -397,12 +405,12 @@ impl Engine {
             self.forget_line(place, goes.remember);
         } else if self.state.orders.get(place).is_some() {
             // Those before it need not wait longer than itself.
-            self.release(decider, goes, |at, _| at.tail <= place.tail);
+            self.let_go(decider, goes, |at, _| at.tail <= place.tail);
         }
     }
 
     fn forget_line(&mut self, place: &Place, remember: Option<Span>) {
-        let Some(mut line) = self.line(place) else { return };
+        let Some(mut line) = self.line_at(place) else { return };
         let due = line.at + remember.unwrap_or(Span::ZERO);
         line.timer = None;
         if due > self.now {
@@ -445,9 +453,9 @@ impl Engine {
         let Some(order) = &decider.rule.order else { return };
         let lines: BTreeSet<Key> = self.lines_of(decider.id).into_iter().map(|(place, _)| place.line).collect();
         for line in lines.into_iter().filter(|line| *line != time_line()) {
-            self.release(decider, by_value(order, line), |_, _| true);
+            self.let_go(decider, by_value(order, line), |_, _| true);
             let place = Place { rule: decider.id, line, tail: Vec::new() };
-            if let Some(Line { timer: Some(due), .. }) = self.line(&place) {
+            if let Some(Line { timer: Some(due), .. }) = self.line_at(&place) {
                 self.state.timers.delete(&(due, line_timer(&place)));
             }
             self.state.orders.delete(&place);

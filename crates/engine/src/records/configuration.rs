@@ -71,7 +71,10 @@ impl Engine {
                 }
                 continue;
             }
-            let (halves, held) = (self.drop_halves(old.id), self.drop_lines(old.id));
+            let (halves, mut held) = (self.drop_halves(old.id), self.drop_lines(old.id));
+            if new.is_none() {
+                held += self.drop_held(old.id);
+            }
             if halves + held > 0 {
                 self.decided(old.name.to_string(), None, Verdict::Edited { halves, held });
             }
