@@ -105,6 +105,7 @@ impl Play {
             failed: None,
             failed_at: None,
             cancelled: None,
+            slot: None,
         };
         Play {
             graph: graph(text),

@@ -17,6 +17,7 @@ mod compiling;
 mod conditions;
 mod finally;
 mod keys;
+mod names;
 mod operators;
 mod random;
 mod retries;
