@@ -32,7 +32,7 @@ pub use waiting::{Waiting, halves};
 use crate::config::Decider;
 use crate::decide::{Completed, Names, Part, Seen, meets};
 use crate::fold::Engine;
-use crate::keys::{key, keys};
+use crate::keys::{key, keys, plain};
 use crate::state::{Timer, Verdict};
 use waiting::item_name;
 
@@ -131,7 +131,12 @@ impl Engine {
             let found = match (own, &shared) {
                 (None, Some(known)) => known.clone(),
                 _ => {
-                    let found = keys(own.or(decider.rule.when.key.as_ref()), &names).unwrap_or_else(|verdict| {
+                    let spec = own.or(decider.rule.when.key.as_ref());
+                    let found = match spec.and_then(|spec| plain(spec, &seen.event)) {
+                        Some(key) => Ok(vec![Some(key)]),
+                        None => keys(spec, &names),
+                    };
+                    let found = found.unwrap_or_else(|verdict| {
                         self.not(&decider.name, None, verdict);
                         Vec::new()
                     });

@@ -3,6 +3,7 @@
 //! 42, 42.0 and `"42"` are one key. A list of expressions is a composite key, kept as canonical JSON; an expression whose
 //! value is a list means a key for each member.
 
+use ensue_event::{Event, json};
 use ensue_expr::{Budget, Program, Scope, Value};
 use ensue_lang::KeySpec;
 
@@ -13,6 +14,36 @@ use crate::state::Verdict;
 pub const MAX_MEMBERS: usize = 1_000;
 /// The longest key, bytes.
 pub const MAX_KEY: usize = 64 << 10;
+
+/// The key of an event where it can be read off its bytes: a path into it at which a text or a whole number stands. Nothing
+/// where that takes more; [`keys`] answers then, and would have answered the same here.
+#[must_use]
+pub fn plain(spec: &KeySpec, event: &Event) -> Option<String> {
+    let KeySpec::One(program) = spec else { return None };
+    let path = program.ast().static_path()?;
+    let text = match path.as_slice() {
+        ["event", "data", path @ ..] => {
+            // A number in a path is a place in a list there, and the name of a field here.
+            if path.iter().any(|name| name.starts_with(|first: char| first.is_ascii_digit())) {
+                return None;
+            }
+            let raw = json::get(event.json()?, path)?;
+            match raw {
+                [b'"', ..] => json::string(raw)?.into_owned(),
+                [b'1'..=b'9', rest @ ..] if rest.len() < 18 && rest.iter().all(u8::is_ascii_digit) => {
+                    std::str::from_utf8(raw).ok()?.to_owned()
+                }
+                _ => return None,
+            }
+        }
+        ["event", "id"] => event.id.to_string(),
+        ["event", "source"] => event.source.to_string(),
+        ["event", "type"] => event.kind.to_string(),
+        ["event", "subject"] => event.subject.as_deref()?.to_owned(),
+        _ => return None,
+    };
+    (text.len() <= MAX_KEY).then_some(text)
+}
 
 /// The keys that an event or match has: one `None` where there is no key or it is `none`, each text once.
 ///

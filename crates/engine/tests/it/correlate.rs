@@ -684,3 +684,61 @@ fn half_matches_that_cannot_be_read_are_refused() {
         assert!(ensue_engine::Engine::new().load(table, key, &other).is_err());
     }
 }
+
+#[test]
+fn a_key_that_is_read_off_the_bytes_is_what_the_expression_gives() {
+    use ensue_engine::keys::{keys, plain};
+    let values = [
+        json!("x"),
+        json!(""),
+        json!("a \" \\ \u{1} é"),
+        json!(0),
+        json!(7),
+        json!(-7),
+        json!(-0.0),
+        json!(7.0),
+        json!(1e6),
+        json!(123_456_789_012_345_678_i64),
+        json!(u64::MAX),
+        json!(1.5),
+        json!(true),
+        json!(null),
+        json!([1, 2]),
+        json!({"a": 1}),
+        json!("x".repeat(70_000)),
+    ];
+    let mut read = 0;
+    for value in values {
+        let data = json!({"k": value, "deep": {"k": value, "0": "zero"}, "list": [value], "a.b": value});
+        let mut event = Event::new("the id", "/the/source", "the.type").with_json(&data);
+        event.subject = Some("the subject".into());
+        for source in [
+            "event.data.k",
+            "event.data.deep.k",
+            "event.data[\"deep\"][\"k\"]",
+            "event.data.list",
+            "event.data.list[0]",
+            "event.data.list[\"0\"]",
+            "event.data.deep[\"0\"]",
+            "event.data[\"a.b\"]",
+            "event.data",
+            "event.absent",
+            "event.data.absent",
+            "event.data.k.k",
+            "event.id",
+            "event.source",
+            "event.type",
+            "event.subject",
+            "event.data.k + \"\"",
+            "event",
+        ] {
+            let spec = ensue_lang::KeySpec::One(ensue_expr::Program::compile(source).unwrap());
+            let seen = ensue_engine::decide::Seen::new(Position(0), START, std::sync::Arc::new(event.clone()));
+            let names = ensue_engine::decide::Names::of_event(&seen, ensue_expr::Value::Null, START);
+            let Some(text) = plain(&spec, &event) else { continue };
+            read += 1;
+            assert_eq!(keys(Some(&spec), &names).unwrap(), [Some(text)], "{source} {value}");
+        }
+    }
+    assert!(read > 80, "{read}");
+}
