@@ -11,6 +11,8 @@ use ensue_lang::{Config, Item, Loaded, Name, Rule, SourceFile, Span, TimeBy};
 use ensue_rule::{Index, Pattern, lift};
 use ensue_run::{Definition, Graph};
 
+use crate::state::Timer;
+
 /// All rules of a configuration in one index, and what they refer to.
 #[derive(Debug)]
 pub struct Compiled {
@@ -48,6 +50,8 @@ pub struct Decider {
     pub name: Arc<str>,
     /// What its rows are kept under: a hash of its name.
     pub id: Key,
+    /// What the timers of its half-matches wake: one value for all of them.
+    pub half: Arc<Timer>,
     /// The digest of its `when`: an edit that leaves it equal keeps half-matches.
     pub when: Digest,
     /// The items of `when` in the order of [`ensue_lang::WhenKind::items`], and `unless` last.
@@ -192,6 +196,7 @@ impl Compiled {
                 graph: Arc::new(graph),
                 name: full,
                 id,
+                half: Arc::new(Timer::Half { rule: id }),
                 when: Digest::of(when.as_bytes()),
                 watches,
             });

@@ -33,7 +33,7 @@ use crate::config::Decider;
 use crate::decide::{Completed, Names, Part, Seen, meets};
 use crate::fold::Engine;
 use crate::keys::{key, keys, plain};
-use crate::state::{Timer, Verdict};
+use crate::state::Verdict;
 use waiting::item_name;
 
 /// What an event means to a rule under one of its keys.
@@ -286,7 +286,7 @@ impl Engine {
             if let Some(due) = row.timer {
                 self.state.timers.delete(&(due, id));
             }
-            self.state.timers.put((wanted, id), Timer::Half { rule: decider.id });
+            self.state.timers.share((wanted, id), Arc::clone(&decider.half));
             row.timer = Some(wanted);
         }
         self.state.halves.put(place, row);

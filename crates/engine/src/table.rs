@@ -70,7 +70,12 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
 
     /// Sets a row.
     pub fn put(&mut self, key: K, value: V) {
-        self.dirty.insert(key, Some(Arc::new(value)));
+        self.share(key, Arc::new(value));
+    }
+
+    /// Sets a row to a value that others have too.
+    pub fn share(&mut self, key: K, value: Arc<V>) {
+        self.dirty.insert(key, Some(value));
     }
 
     /// Removes a row; true if it was there.

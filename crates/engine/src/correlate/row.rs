@@ -5,7 +5,8 @@
 //! key: u8 0 none · 1 a text          timer: u8 0 none · 1 i64
 //! u8 body, then a u32 count and so many of
 //!   0 half-matches: i64 start, u16 first item, u32 count of events, events
-//!   1 samples of a window: i64 time, u8 0 · 1 and 16 bytes of value; then a u32 count of events, events
+//!   1 what counts in a window: i64 time; then u32 0 or the same count of values, each 16 bytes; then a u32 count of
+//!     events, events
 //!   2 armed absences: i64 due, event
 //!   3 a silence (no count): due and seen as `timer`, u8 expected
 //! an event: u16 item, u64 position, i64 append time, u32 length, the bytes of its record
@@ -16,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ensue_event::{Data, Event, Key, Origin, Position, Time, codec};
-use ensue_rule::correlate::{Armed, Half, Halves, Kept, Sample, Silence, Window};
+use ensue_rule::correlate::{Armed, Half, Halves, Kept, Silence, Window};
 
 use crate::table::RowValue;
 
@@ -101,17 +102,10 @@ impl RowValue for HalfRow {
             }
             Body::Window(window) => {
                 out.push(1);
-                count(window.samples.len(), &mut out);
-                for sample in &window.samples {
-                    out.extend_from_slice(&sample.clock.0.to_le_bytes());
-                    match sample.value {
-                        None => out.push(0),
-                        Some(value) => {
-                            out.push(1);
-                            out.extend_from_slice(&value.0);
-                        }
-                    }
-                }
+                count(window.clocks.len(), &mut out);
+                window.clocks.iter().for_each(|clock| out.extend_from_slice(&clock.0.to_le_bytes()));
+                count(window.values.len(), &mut out);
+                window.values.iter().for_each(|value| out.extend_from_slice(&value.0));
                 count(window.kept.len(), &mut out);
                 window.kept.iter().for_each(|kept| event(kept, &mut out));
             }
@@ -150,33 +144,21 @@ impl RowValue for HalfRow {
         let timer = from.time()?;
         let body = match from.u8()? {
             0 => {
-                let mut halves = Vec::new();
-                for _ in 0..from.count()? {
-                    let (start, first) = (Time(from.i64()?), from.u16()?);
-                    halves.push(Half { start, first, kept: from.events()? });
-                }
-                Body::Halves(Halves(halves))
+                let half = |from: &mut Reader<'_>| {
+                    Ok(Half { start: Time(from.i64()?), first: from.u16()?, kept: from.several(Reader::event)? })
+                };
+                Body::Halves(Halves(from.several(half)?))
             }
             1 => {
-                let mut samples = Vec::new();
-                for _ in 0..from.count()? {
-                    let clock = Time(from.i64()?);
-                    let value = if from.u8()? == 0 { None } else { Some(Key(from.array()?)) };
-                    samples.push(Sample { clock, value });
+                let clocks: Vec<Time> = from.several(|from| Ok(Time(from.i64()?)))?;
+                let values: Vec<Key> = from.several(|from| Ok(Key(from.array()?)))?;
+                let kept = VecDeque::from(from.several(Reader::event)?);
+                if kept.len() > clocks.len() || !(values.is_empty() || values.len() == clocks.len()) {
+                    return Err("a window of which the parts do not fit".to_owned());
                 }
-                let kept = VecDeque::from(from.events()?);
-                if kept.len() > samples.len() {
-                    return Err("a window with more events than count".to_owned());
-                }
-                Body::Window(Window { samples, kept })
+                Body::Window(Window { clocks, values, kept })
             }
-            2 => {
-                let mut armed = Vec::new();
-                for _ in 0..from.count()? {
-                    armed.push((Time(from.i64()?), from.event()?));
-                }
-                Body::Armed(Armed(armed))
-            }
+            2 => Body::Armed(Armed(from.several(|from| Ok((Time(from.i64()?), from.event()?)))?)),
             3 => Body::Silence(Silence { due: from.time()?, seen: from.time()?, expected: from.u8()? != 0 }),
             other => return Err(format!("a half-match of kind {other}")),
         };
@@ -261,8 +243,7 @@ impl<'a> Reader<'a> {
         Ok(Kept { item, position, at, event: Arc::new(event) })
     }
 
-    fn events(&mut self) -> Result<Vec<Kept>, String> {
-        let count = self.count()?;
-        (0..count).map(|_| self.event()).collect()
+    fn several<T>(&mut self, one: impl Fn(&mut Self) -> Result<T, String>) -> Result<Vec<T>, String> {
+        (0..self.count()?).map(|_| one(self)).collect()
     }
 }

@@ -217,8 +217,8 @@ proptest! {
                 all.clear();
             } else {
                 prop_assert!(fired.is_none());
-                prop_assert_eq!(window.samples.iter().map(|sample| sample.clock.0).collect::<Vec<_>>(), counts.iter().map(|one| one.0).collect::<Vec<_>>());
-                prop_assert!(window.kept.len() <= 100 && window.kept.len() <= window.samples.len());
+                prop_assert_eq!(window.clocks.iter().map(|clock| clock.0).collect::<Vec<_>>(), counts.iter().map(|one| one.0).collect::<Vec<_>>());
+                prop_assert!(window.kept.len() <= 100 && window.kept.len() <= window.clocks.len());
             }
         }
         let Some(within) = within else { return Ok(()) };
