@@ -214,10 +214,10 @@ impl Engine {
     /// Sets a row and its timer.
     fn keep_flow(&mut self, rule: Key, id: Key, key: Option<String>, kept: Kept, wake: Option<Time>) {
         let before = self.state.flows.get(&(rule, id)).and_then(|row| row.wake);
-        if before != wake {
-            if let Some(before) = before {
-                self.state.timers.delete(&(before, id));
-            }
+        if before != wake
+            && let Some(before) = before
+        {
+            self.state.timers.delete(&(before, id));
         }
         if let Some(due) = wake {
             self.state.timers.put((due, id), Timer::Flow { rule });

@@ -23,6 +23,8 @@ pub struct Row {
 
 /// How many decisions without a firing are kept; firings are records of the log.
 pub const KEPT_DECISIONS: usize = 20_000;
+/// How many effects may be without an answer; past it firings are parked, until there are fewer.
+pub const MAX_OUTBOX: usize = 100_000;
 /// How many finished runs are kept in state; their history is in the log for as long as retention says.
 pub const KEPT_RUNS: usize = 5_000;
 
@@ -381,7 +383,8 @@ pub struct Parked {
     pub correlation: String,
     /// The length of its chain.
     pub depth: u32,
-    /// What of flow control parked it: `storm`, `throttle` (it has no record yet), `concurrency`.
+    /// What parked it, where that was no quarantine: `storm` or `throttle`, before it had a record; `concurrency` or
+    /// `outbox`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }

@@ -10,7 +10,7 @@ use ensue_run::{Command, Effect, Input, Machine, Run, Status, World};
 
 use crate::emit::Chain;
 use crate::fold::{Engine, Pinned, Poison};
-use crate::state::{KEPT_RUNS, Mark, Outboxed, Timer};
+use crate::state::{KEPT_RUNS, MAX_OUTBOX, Mark, Outboxed, Timer};
 
 impl Engine {
     /// A firing's record is here: its run begins, or it is noted as a shadow.
@@ -26,6 +26,10 @@ impl Engine {
             return Ok(());
         }
         self.state.meta.counts.fired += 1;
+        if self.state.outbox.len() >= MAX_OUTBOX {
+            self.park_excess(fired, correlation, depth);
+            return Ok(());
+        }
         self.seat(fired, correlation, depth)
     }
 

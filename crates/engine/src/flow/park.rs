@@ -9,7 +9,7 @@ use crate::config::Decider;
 use crate::decide::{Match, fired};
 use crate::emit::Chain;
 use crate::fold::Engine;
-use crate::state::{Parked, Verdict};
+use crate::state::{MAX_OUTBOX, Parked, Verdict};
 
 impl Engine {
     /// Parks what a match would have become; `tell` is how many its breaker has stopped, where it is time to tell.
@@ -23,6 +23,13 @@ impl Engine {
     pub(super) fn park_full(&mut self, decider: &Decider, found: Match, why: &str) {
         let tell = self.time_to_tell(decider.id);
         self.park_match(decider, found, "throttle", why, tell);
+    }
+
+    /// Parks a firing while too many effects have no answer.
+    pub(crate) fn park_excess(&mut self, fired: RuleFired, correlation: String, depth: u32) {
+        let tell = self.time_to_tell(Key::of("rule", &[fired.rule.as_bytes()]));
+        let why = format!("pressure: {MAX_OUTBOX} effects have no answer");
+        self.park_firing(fired, correlation, depth, "outbox", &why, tell);
     }
 
     /// How many are parked of a rule, if it was not told within the last minute that a queue is full.

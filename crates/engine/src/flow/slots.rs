@@ -100,6 +100,12 @@ impl Engine {
         }
     }
 
+    /// Sets a row that is there, or was.
+    fn keep_slots(&mut self, rule: Key, id: Key, slots: Slots) {
+        let of = self.state.flows.get(&(rule, id)).and_then(|row| row.key.clone());
+        self.keep_flow(rule, id, of, Kept::Slots(slots), None);
+    }
+
     fn waiting(&self, rule: Key, id: Key, number: u64) -> Option<Arc<FlowRow>> {
         self.state.flows.get(&(rule, held_in(id, number))).cloned()
     }
@@ -130,11 +136,7 @@ impl Engine {
         if slots == before {
             return;
         }
-        let of = match self.state.flows.get(&(rule, id)) {
-            Some(row) => row.key.clone(),
-            None => None,
-        };
-        self.keep_flow(rule, id, of, Kept::Slots(slots), None);
+        self.keep_slots(rule, id, slots);
         if !run.status.over() {
             return;
         }
@@ -164,15 +166,13 @@ impl Engine {
             };
             let Some(number) = slots.next(limit) else { return };
             slots.enter(fired.firing);
-            let of = self.state.flows.get(&(rule, id)).and_then(|row| row.key.clone());
-            self.keep_flow(rule, id, of, Kept::Slots(slots), None);
+            self.keep_slots(rule, id, slots);
             let Some((fired, correlation, depth)) = self.unwait(rule, id, number) else { continue };
             // The record at hand has nothing to do with what waits: if its run cannot begin, a person decides.
             if let Err(why) = self.begin(fired.clone(), correlation.clone(), depth, Some(id)) {
                 let mut slots = self.slots(rule, id);
                 slots.leave(fired.firing);
-                let of = self.state.flows.get(&(rule, id)).and_then(|row| row.key.clone());
-                self.keep_flow(rule, id, of, Kept::Slots(slots), None);
+                self.keep_slots(rule, id, slots);
                 self.park_firing(fired, correlation, depth, "concurrency", &why.to_string(), Some(1));
             }
         }

@@ -154,7 +154,7 @@ impl Engine {
         let Parked { fired, correlation, depth, by, .. } = parked;
         match by.as_deref() {
             // Its record was folded and counted.
-            Some("concurrency") => self.seat(fired, correlation, depth)?,
+            Some("concurrency" | "outbox") => self.seat(fired, correlation, depth)?,
             // It has no record yet. It fires now, past the breaker that stopped it.
             Some(_) => {
                 let cause = cause.unwrap_or_else(|| fired.rule.clone());

@@ -88,6 +88,7 @@ impl Bench {
         }
         let stuck: Vec<_> = self.engine.stuck().map(|run| format!("{run:?}")).collect();
         assert_eq!(stuck, Vec::<String>::new(), "a run that waits for nothing");
+        assert_eq!(self.engine.unseated().next(), None, "a firing that waits for nothing");
         outcome
     }
 

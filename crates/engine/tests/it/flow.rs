@@ -918,3 +918,45 @@ fn a_million_keys_stay_bounded() {
     let told = "0s fires e1\n1s fires e2\n2s refused: 2 keys\n10s fires e4\n11s fires e5\n";
     assert_eq!(stage.told(), told);
 }
+
+#[test]
+fn past_the_bound_of_the_outbox_firings_are_parked() {
+    let mut bench = Bench::new(&[rule("r", &runs(""))]);
+    bench.event("go", "e1", json!({"k": "a"}));
+    bench.checkpoint();
+    // As many effects without an answer as may be.
+    let (_, row) = bench.store.iter().find(|((table, _), _)| *table == "outbox").unwrap();
+    let row = row.clone();
+    bench.engine = bench.reloaded();
+    for n in 1..ensue_engine::state::MAX_OUTBOX {
+        bench.engine.load("outbox", &Key::of("row", &[&n.to_be_bytes()]).0, &row).unwrap();
+    }
+    bench.event("go", "e2", json!({"k": "a"}));
+    bench.event("go", "e3", json!({"k": "a"}));
+    let state = bench.engine.state();
+    assert_eq!((state.runs.len(), state.parked.len()), (1, 2));
+    let reasons: Vec<&str> = state.parked.iter().map(|(_, parked)| parked.reason.as_str()).collect();
+    assert_eq!(reasons, ["pressure: 100000 effects have no answer"; 2]);
+    let told = bench.log.iter().filter(|record| &*record.event.kind == "dev.ensue.rule.parked").count();
+    assert_eq!(told, 1);
+    // A person decides; then nothing is asked any more.
+    assert_eq!(bench.operator(Command::RedriveAll { rule: RULE.into() }), "done");
+    assert_eq!((bench.engine.state().runs.len(), bench.engine.state().meta.counts.fired), (3, 3));
+}
+
+#[test]
+fn a_rule_that_goes_drops_what_it_holds_and_says_how_much() {
+    let spec = runs(
+        "batch: { size: 2, every: 1h }\nthrottle: { limit: 1, per: 1h, excess: queue }\nconcurrency: { limit: 1 }",
+    );
+    let mut stage = Stage::new(&spec, false);
+    stage.play("0 e1 a\n0 e2 a\n1 e3 a\n1 e4 a\n2 e5 a\n3 e6 b");
+    assert_eq!(stage.bench.engine.due(), Some(START + Span::secs(3_600)));
+    stage.bench.configure(&[], false);
+    let told = stage.told();
+    assert_eq!(told.lines().last(), Some("3s Edited { halves: 0, held: 3 }"), "{told}");
+    assert_eq!(stage.bench.engine.due(), None);
+    stage.play("4 ok e2\n5 tick");
+    let state = stage.bench.engine.state();
+    assert_eq!((state.flows.len(), state.tallies.len()), (0, 0));
+}

@@ -33,9 +33,6 @@ pub(super) fn rule(cx: &mut Cx<'_>, spec: &Node) -> Option<RuleSpec> {
     if !scope.items.is_empty() {
         scope = scope.and("events");
     }
-    if spec.get("batch").is_some() {
-        scope = scope.and("batch");
-    }
     scope = scope.and("let");
     let order = spec.get("order").and_then(|node| order(cx, node));
     let lets = lets(cx, spec.get("let"), &mut scope);
@@ -52,8 +49,17 @@ pub(super) fn rule(cx: &mut Cx<'_>, spec: &Node) -> Option<RuleSpec> {
     });
     let batch = part(spec, "batch", |node| {
         let key = cx.key(node.get("key"), &scope);
+        if node.get("size").is_none() && node.get("every").is_none() {
+            let help = "write size: 100, every: 1m, or both: it goes at whichever comes first";
+            let at = cx.mark(node);
+            cx.report.push(Diagnostic::error("missing-field", at, "`batch` needs `size` or `every`").help(help));
+        }
         Some(Batch { key, size: count(node, "size"), every: micros(node, "every") })
     });
+    // From here on the matches are together.
+    if batch.is_some() {
+        scope = scope.and("batch");
+    }
     let throttle = part(spec, "throttle", |node| {
         Some(Throttle {
             key: cx.key(node.get("key"), &scope),

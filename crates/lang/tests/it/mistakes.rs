@@ -155,6 +155,16 @@ fn rules() {
             "when: { event: {} }\nsteps: []\nmode: \"on\"",
             "type: `mode` must be one of live, shadow, paused, not the text \"on\"\n",
         ),
+        // Flow control.
+        (
+            "when: { event: {} }\nbatch: { key: none }\nsteps: []",
+            "missing-field: `batch` needs `size` or `every`; write size: 100, every: 1m, or both: it goes at whichever comes first\n",
+        ),
+        (
+            "when: { event: {} }\nbatch: { size: 9 }\nlet: { all: size(batch) }\nsteps: []",
+            "name: `batch` is not there in `let`\n",
+        ),
+        ("when: { event: {} }\nbatch: { size: 9 }\nthrottle: { key: \"batch[0].key\", limit: 1, per: 1m }\nsteps: []", ""),
         // Names in expressions.
         (
             "when: { event: {}, if: let.a == 1 }\nlet: { a: 1 }\nsteps: []",
