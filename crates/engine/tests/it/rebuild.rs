@@ -42,6 +42,20 @@ steps:
   - { id: note, set: { num: "${{ event.data.num }}" } }
 "#;
     let hears = "when: { event: { type: [dev.ensue.run.failed] } }\nmode: shadow\nsteps: []";
+    let flows = r#"
+when: { event: { type: [push] }, key: event.data.branch }
+dedupe: { key: event.data.num / 2, window: 20s }
+throttle: { limit: 1, per: 40s, excess: queue }
+concurrency: { limit: 1, excess: latest }
+storm: { perKey: 1, perRule: 2 }
+steps: [ { id: flow, uses: http/request, connection: api, with: { path: "/${{ key }}" } } ]
+"#;
+    let gathers = r#"
+when: { event: { type: [push, built] } }
+debounce: { key: event.type, quiet: 15s, max: 1m }
+batch: { key: none, size: 4, every: 3m }
+steps: [ { id: gathered, set: { all: "${{ size(batch) }}", newest: "${{ event.id }}" } } ]
+"#;
     let workflow = r#"
 ---
 apiVersion: ensue.dev/v1
@@ -52,7 +66,14 @@ spec:
   steps: [ { id: put, uses: http/request, connection: api, with: { method: PUT, path: "/ship/${{ inputs.num }}" } } ]
   outputs: { where: "ship-${{ inputs.num }}" }
 "#;
-    vec![rule("build", &build), rule("built", built), rule("hears", hears), workflow.to_owned()]
+    vec![
+        rule("build", &build),
+        rule("built", built),
+        rule("hears", hears),
+        rule("flows", flows),
+        rule("gathers", gathers),
+        workflow.to_owned(),
+    ]
 }
 
 /// A long life: every kind of record that changes something.
@@ -138,6 +159,13 @@ fn a_life_has_something_of_everything() {
     assert!(counts.fired > 20 && counts.succeeded > 10 && counts.failed > 0 && counts.cancelled > 0, "{counts:?}");
     assert!(counts.suppressed > 0 && counts.errors > 0 && counts.shadow > 0, "{counts:?}");
     assert!(bench.log.len() > 300, "{}", bench.log.len());
+    let decided = format!("{:?}", bench.engine.state().decisions);
+    let missing: Vec<&str> = ["Deduped", "debounce", "batch", "throttle", "concurrency", "Replaced", "Parked"]
+        .into_iter()
+        .filter(|what| !decided.contains(what))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(bench.engine.state().flows.len() > 5 && !bench.engine.state().parked.is_empty());
 }
 
 #[test]
