@@ -77,9 +77,9 @@ fn plan(decider: &Decider) -> Plan {
 /// What a row of this rule is before its first event.
 fn empty(decider: &Decider) -> Body {
     match &decider.rule.when.kind {
-        WhenKind::Count { .. } => Body::Window(machine::Window::default()),
-        WhenKind::Absence { after: Some(_), .. } => Body::Armed(machine::Armed::default()),
-        WhenKind::Absence { after: None, .. } => Body::Silence(machine::Silence::default()),
+        WhenKind::Count { .. } => Body::Window(Box::default()),
+        WhenKind::Absence { after: Some(_), .. } => Body::Armed(Box::default()),
+        WhenKind::Absence { after: None, .. } => Body::Silence(Box::default()),
         _ => Body::Halves(machine::Halves::default()),
     }
 }
@@ -358,7 +358,7 @@ impl HalfRow {
             Body::Silence(silence) => {
                 let fired = silence.fire(now);
                 if silence.forgotten(absence::remember(decider)).is_some_and(|end| end <= now) {
-                    *silence = machine::Silence::default();
+                    **silence = machine::Silence::default();
                 }
                 fired
                     .into_iter()
@@ -376,7 +376,7 @@ impl HalfRow {
         let events = self.body.positions();
         match &mut self.body {
             Body::Halves(halves) => halves.0.clear(),
-            Body::Window(window) => *window = machine::Window::default(),
+            Body::Window(window) => **window = machine::Window::default(),
             Body::Armed(armed) => armed.0.clear(),
             // A key that is expected stays so: its next silence counts again.
             Body::Silence(silence) => silence.due = None,

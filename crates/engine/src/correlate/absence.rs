@@ -34,7 +34,7 @@ impl Engine {
                 continue;
             }
             let silence = Silence { due: Some(self.now + Span(*wait)), seen: None, expected: true };
-            let row = HalfRow { key: key.map(Box::from), timer: None, body: Body::Silence(silence) };
+            let row = HalfRow { key: key.map(Box::from), timer: None, body: Body::Silence(silence.into()) };
             self.keep(decider, id, row);
         }
     }

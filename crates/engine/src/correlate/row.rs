@@ -34,17 +34,17 @@ pub struct HalfRow {
     pub body: Body,
 }
 
-/// What is kept of a key, by the shape of the rule's `when`.
+/// What is kept of a key, by the shape of the rule's `when`. There are many half-matches: what is larger lies elsewhere.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// Of `all` and `sequence`.
     Halves(Halves),
     /// Of `count`.
-    Window(Window),
+    Window(Box<Window>),
     /// Of `absence` with `after`.
-    Armed(Armed),
+    Armed(Box<Armed>),
     /// Of `absence` without.
-    Silence(Silence),
+    Silence(Box<Silence>),
 }
 
 impl Body {
@@ -109,10 +109,10 @@ impl RowValue for HalfRow {
                 count(window.kept.len(), &mut out);
                 window.kept.iter().for_each(|kept| event(kept, &mut out));
             }
-            Body::Armed(Armed(armed)) => {
+            Body::Armed(armed) => {
                 out.push(2);
-                count(armed.len(), &mut out);
-                for (due, kept) in armed {
+                count(armed.0.len(), &mut out);
+                for (due, kept) in &armed.0 {
                     out.extend_from_slice(&due.0.to_le_bytes());
                     event(kept, &mut out);
                 }
@@ -156,10 +156,13 @@ impl RowValue for HalfRow {
                 if kept.len() > clocks.len() || !(values.is_empty() || values.len() == clocks.len()) {
                     return Err("a window of which the parts do not fit".to_owned());
                 }
-                Body::Window(Window { clocks, values, kept })
+                Body::Window(Window { clocks, values, kept }.into())
             }
-            2 => Body::Armed(Armed(from.several(|from| Ok((Time(from.i64()?), from.event()?)))?)),
-            3 => Body::Silence(Silence { due: from.time()?, seen: from.time()?, expected: from.u8()? != 0 }),
+            2 => Body::Armed(Armed(from.several(|from| Ok((Time(from.i64()?), from.event()?)))?).into()),
+            3 => {
+                let (due, seen, expected) = (from.time()?, from.time()?, from.u8()? != 0);
+                Body::Silence(Silence { due, seen, expected }.into())
+            }
             other => return Err(format!("a half-match of kind {other}")),
         };
         Ok(HalfRow { key, timer, body })

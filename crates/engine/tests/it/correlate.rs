@@ -541,6 +541,7 @@ fn an_absence_after_an_event() {
 #[test]
 fn an_absence_without_an_event_before() {
     let mut bench = bench(SILENCE, "");
+    assert_eq!(waiting(&bench), ["x waits for b since 0s until 10s"]);
     table(
         &mut bench,
         &[

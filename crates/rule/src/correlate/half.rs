@@ -126,6 +126,8 @@ impl Halves {
                 Step::Kept
             }
             How::Fills => {
+                // A row has no room to spare: there are many.
+                half.kept.reserve_exact(1);
                 half.kept.push(kept(item));
                 if half.kept.len() < usize::from(plan.items) {
                     return Step::Kept;
@@ -142,6 +144,7 @@ impl Halves {
         if self.0.len() >= MAX_HALVES {
             return Step::Full;
         }
+        self.0.reserve_exact(1);
         self.0.push(Half { start: clock, first: item, kept: vec![kept(item)] });
         Step::Kept
     }

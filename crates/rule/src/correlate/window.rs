@@ -65,7 +65,10 @@ impl Window {
             }
             self.values.push(value);
         }
+        // A row has no room to spare: there are many.
+        self.clocks.reserve_exact(1);
         self.clocks.push(clock);
+        self.kept.reserve_exact(1);
         self.kept.push_back(event);
         // Nor does it take the window back.
         if let Some(newest) = self.newest() {
