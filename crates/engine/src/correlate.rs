@@ -20,7 +20,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ensue_event::{Key, Span, Time};
-use ensue_lang::{Repeat, TimeBy, WhenKind};
+use ensue_expr::Program;
+use ensue_lang::{KeySpec, Repeat, TimeBy, WhenKind};
 use ensue_rule::correlate::{self as machine, Half, Kept, Plan, Sample, Step};
 
 pub(crate) use row::by_value;
@@ -32,7 +33,7 @@ pub use waiting::{Waiting, halves};
 use crate::config::Decider;
 use crate::decide::{Completed, Names, Part, Seen, meets};
 use crate::fold::Engine;
-use crate::keys::{key, keys, plain};
+use crate::keys::{key, keys, plain, plain_text};
 use crate::state::Verdict;
 use waiting::item_name;
 
@@ -216,13 +217,10 @@ impl Engine {
             (Body::Window(window), WhenKind::Count { at_least, distinct, .. }) => {
                 let value = match distinct {
                     None => None,
-                    Some(program) => {
-                        let names = Names::of_event(seen, self.config.tables(&decider.rule.name.namespace), self.now);
-                        match key(Some(&ensue_lang::KeySpec::One(program.clone())), &names) {
-                            Ok(text) => Some(Key::of("distinct", &[text.unwrap_or_default().as_bytes()])),
-                            Err(verdict) => return Some(Follows::Not(verdict)),
-                        }
-                    }
+                    Some(program) => match self.value_text(decider, seen, program) {
+                        Ok(text) => Some(Key::of("distinct", &[text.as_bytes()])),
+                        Err(verdict) => return Some(Follows::Not(verdict)),
+                    },
                 };
                 let (kept, count) = window.add(Sample { clock, value }, plan.within, *at_least, kept(0))?;
                 let parts = parts(decider, kept);
@@ -253,6 +251,15 @@ impl Engine {
             }
             Step::Full => Some(Follows::Not(Verdict::Full { limit: machine::MAX_HALVES as u64 })),
         }
+    }
+
+    /// The text of what a `count` tells apart.
+    fn value_text(&self, decider: &Decider, seen: &Seen, program: &Program) -> Result<String, Verdict> {
+        if let Some(text) = plain_text(program, &seen.event) {
+            return Ok(text);
+        }
+        let names = Names::of_event(seen, self.config.tables(&decider.rule.name.namespace), self.now);
+        key(Some(&KeySpec::One(program.clone())), &names).map(Option::unwrap_or_default)
     }
 
     /// A timer of a half-match is due.

@@ -15,11 +15,25 @@ pub const MAX_MEMBERS: usize = 1_000;
 /// The longest key, bytes.
 pub const MAX_KEY: usize = 64 << 10;
 
-/// The key of an event where it can be read off its bytes: a path into it at which a text or a whole number stands. Nothing
+/// The key of an event where it can be read off its bytes: paths into it at which texts or whole numbers stand. Nothing
 /// where that takes more; [`keys`] answers then, and would have answered the same here.
 #[must_use]
 pub fn plain(spec: &KeySpec, event: &Event) -> Option<String> {
-    let KeySpec::One(program) = spec else { return None };
+    let text = match spec {
+        KeySpec::None => return None,
+        KeySpec::One(program) => plain_text(program, event)?,
+        KeySpec::Many(programs) => {
+            let texts: Vec<String> =
+                programs.iter().map(|program| plain_text(program, event)).collect::<Option<_>>()?;
+            serde_json::Value::from(texts).to_string()
+        }
+    };
+    (text.len() <= MAX_KEY).then_some(text)
+}
+
+/// The key text of one expression, as [`plain`] reads it.
+#[must_use]
+pub(crate) fn plain_text(program: &Program, event: &Event) -> Option<String> {
     let path = program.ast().static_path()?;
     let text = match path.as_slice() {
         ["event", "data", path @ ..] => {

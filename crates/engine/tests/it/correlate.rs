@@ -733,13 +733,17 @@ fn a_key_that_is_read_off_the_bytes_is_what_the_expression_gives() {
             "event.data.k + \"\"",
             "event",
         ] {
-            let spec = ensue_lang::KeySpec::One(ensue_expr::Program::compile(source).unwrap());
+            let program = ensue_expr::Program::compile(source).unwrap();
+            let many = ensue_lang::KeySpec::Many(vec![program.clone(), program.clone()]);
+            let one = ensue_lang::KeySpec::One(program);
             let seen = ensue_engine::decide::Seen::new(Position(0), START, std::sync::Arc::new(event.clone()));
             let names = ensue_engine::decide::Names::of_event(&seen, ensue_expr::Value::Null, START);
-            let Some(text) = plain(&spec, &event) else { continue };
-            read += 1;
-            assert_eq!(keys(Some(&spec), &names).unwrap(), [Some(text)], "{source} {value}");
+            for spec in [one, many] {
+                let Some(text) = plain(&spec, &event) else { continue };
+                read += 1;
+                assert_eq!(keys(Some(&spec), &names).unwrap(), [Some(text)], "{source} {value}");
+            }
         }
     }
-    assert!(read > 80, "{read}");
+    assert!(read > 160, "{read}");
 }
