@@ -45,18 +45,23 @@ struct Offer {
     unless: bool,
 }
 
-/// The time of an event as this rule counts it.
+/// How far ahead of its arrival an event's `time` is believed, where `lateness` is less: clocks differ by as much.
+const SKEW: Span = Span::mins(1);
+
+/// The time of an event as this rule counts it: with `time: event` what the event says, unless its sender's clock is
+/// that wrong.
 pub(crate) fn clock(decider: &Decider, seen: &Seen) -> Time {
-    match decider.rule.when.time {
-        TimeBy::Position => seen.at,
-        TimeBy::Event => seen.event.occurred().unwrap_or(seen.at),
-    }
+    let said = match decider.rule.when.time {
+        TimeBy::Position => None,
+        TimeBy::Event => seen.event.occurred(),
+    };
+    said.filter(|time| time.since(seen.at) <= lateness(decider).max(SKEW)).unwrap_or(seen.at)
 }
 
 /// How long timers wait for late events.
 fn lateness(decider: &Decider) -> Span {
     let when = &decider.rule.when;
-    Span(if when.time == TimeBy::Event { when.lateness.unwrap_or(0) } else { 0 })
+    Span(if when.time == TimeBy::Event { when.lateness.unwrap_or(0).max(0) } else { 0 })
 }
 
 /// What the machines are to do.

@@ -16,7 +16,7 @@ use ensue_rule::order::{Rank, Turn, Wait, turn};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::Decider;
-use crate::correlate::Keeps;
+use crate::correlate::{Keeps, clock};
 use crate::decide::{Names, Seen, error};
 use crate::emit::{Chain, MAX_DEPTH, correlation};
 use crate::fold::Engine;
@@ -28,8 +28,6 @@ use crate::table::{RowKey, RowValue, json_bytes, json_read};
 pub const MAX_HELD: u64 = 10_000;
 /// The most events of a rule that wait for their time.
 pub const MAX_TIMED: u64 = 100_000;
-/// How far ahead of its arrival an event's `time` is believed, where `lateness` is less: clocks differ by as much.
-const SKEW: Span = Span::mins(1);
 
 /// A row of ordering: of a line (`tail` is empty), or of an event that waits in it (`tail` sorts as the line goes).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -218,9 +216,7 @@ impl Engine {
             return self.valued(decider, &met);
         }
         let lateness = Span(decider.rule.when.lateness.unwrap_or(0).max(0));
-        let time = seen.event.occurred().unwrap_or(seen.at);
-        // A sender whose clock is that wrong must not stop the line for as long.
-        let time = if time.since(seen.at) > lateness.max(SKEW) { seen.at } else { time };
+        let time = clock(decider, seen);
         let (source, id) = (seen.event.source.to_string(), seen.event.id.to_string());
         let rank = Rank::Moment { time, source, id };
         self.takes_its_place(decider, by_time(decider), None, &met, rank, time + lateness);

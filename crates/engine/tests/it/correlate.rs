@@ -599,6 +599,58 @@ fn a_hundred_thousand_keys_and_one() {
     assert_eq!(bench.engine.state().halves.len(), 100_000);
 }
 
+#[test]
+fn by_the_time_in_the_events() {
+    when(
+        &format!("{SEQUENCE}\ntime: event\nlateness: 5s"),
+        &[
+            ("0s a x - 0s", ""),
+            ("8s c x - 7s", ""),
+            ("9s b x - 6s", ""),
+            ("11999ms tick", ""),
+            ("12s tick", "fires x a=e1 b=e3 c=e2"),
+            // The deadline is in the events' time, and waits as long for late ones.
+            ("20s a x - 20s", ""),
+            ("21s b x - 21s", ""),
+            ("34s c x - 29999ms", ""),
+            ("35s tick", "fires x a=e7 b=e8 c=e9"),
+            ("40s a x - 40s", ""),
+            ("41s b x - 41s", ""),
+            ("50s c x - 50s", ""),
+            ("54999ms tick", ""),
+            ("55s tick", "expired x without c (e12 e13)"),
+            // A clock that is far ahead is not believed, and an event without a time has that of its arrival.
+            ("60s a x - 9000h", ""),
+            ("61s b x", ""),
+            ("62s c x - 62s", ""),
+            ("67s tick", "fires x a=e17 b=e18 c=e19"),
+        ],
+    );
+    when(
+        &format!("{AFTER}\ntime: event\nlateness: 5s"),
+        &[
+            ("3s a x - 1s", ""),
+            ("13s b y - 10s", ""),
+            ("15s b x - 10999ms", ""),
+            ("16s tick", "came x (e1)"),
+            ("23s a x - 21s", ""),
+            ("34s b x - 31s", ""),
+            ("36s tick", "fires x a=e5 due 31s"),
+        ],
+    );
+    when(
+        &format!("{COUNT}\ntime: event\nlateness: 5s"),
+        &[
+            ("5s a x - 1s", ""),
+            ("12s a x - 11s", ""),
+            ("14s a x - 10s", ""),
+            ("16s tick", ""),
+            ("16s a x - 12s", ""),
+            ("17s tick", "fires x a=e3 a=e2 a=e5 count 3"),
+        ],
+    );
+}
+
 /// Everything that correlates at once, over a few keys, with times that no two runs of the test differ in.
 fn life() -> Bench {
     let specs = [
