@@ -4,6 +4,15 @@
 //! `concurrency` when the record of the firing is folded. [`ensue_rule::flow`] has the machines; here is where their
 //! state is kept, by rule and key, and what they hold: each match by value in a row of its own, so that a thousand that
 //! wait cost the next one nothing.
+//!
+//! What must stay true:
+//! - A match that goes no further leaves a decision: nothing is dropped in silence. What is past a bound is parked, and
+//!   what is past that is dropped with a decision that names its events.
+//! - Each row of a key is counted against `maxKeys`, but for breakers, of which there are no more than firings in a
+//!   minute or two, and slots, of which there are no more than runs.
+//! - A timer that comes too early changes nothing: what is due is computed from the row and the definition in force.
+//! - Rows and lines are by value. What waits as a match fires by the definition in force when it is let go; what waits as
+//!   a firing runs by the one that fired it.
 
 mod hold;
 mod names;

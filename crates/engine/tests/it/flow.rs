@@ -810,7 +810,7 @@ fn parked_firings_are_redriven_past_the_breaker_or_discarded() {
     assert_eq!(stage.bench.operator(Command::Redrive { firing: one }), "done");
     assert_eq!(stage.bench.engine.state().meta.counts.fired, 21);
     assert_eq!(stage.bench.engine.state().runs.get(&one).map(|run| run.id), Some(one));
-    let record = stage.bench.log.iter().find(|record| record.event.id.to_string() == one.to_string());
+    let record = stage.bench.log.iter().find(|record| *record.event.id == *one.to_string());
     assert!(record.is_some(), "a firing has a record, at the latest when it is let go");
     assert_eq!(stage.bench.operator(Command::Discard { firing: two }), "done");
     assert!(stage.bench.operator(Command::Redrive { firing: two }).starts_with("refused"));

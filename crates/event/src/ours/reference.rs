@@ -86,7 +86,7 @@ const FIELDS: &[(&str, &[[&str; 3]])] = &[
                 "command",
                 "object",
                 "`verb` and what it needs: `freeze`, `thaw`, `setMode`, `retryRun`, `resumeRun`, `skipStep`, \
-                 `cancelRun`, `settle`, `redrive`, `discard`.",
+                 `cancelRun`, `settle`, `redrive`, `discard`, `redriveAll`, `discardAll`.",
             ],
             ["actor", "string", "Who asks: the name of the token, `file` or `local`."],
             ["reason", "string", "Why."],
