@@ -16,9 +16,9 @@ use crate::{Result, events};
 
 const ROUNDS: usize = 5;
 /// Events of a batch.
-const BATCH: usize = 100;
+pub(crate) const BATCH: usize = 100;
 /// Clients that send single events.
-const CLIENTS: usize = 64;
+pub(crate) const CLIENTS: usize = 64;
 /// How long a flush takes where one is made slow, in microseconds.
 const SLOW: u64 = 3_000;
 
@@ -30,29 +30,33 @@ pub(crate) fn run(mut words: Arguments) -> Result {
     words.end()?;
     let folder = tempfile::Builder::new().prefix("ensue-ingest-").tempdir();
     let folder = folder.map_err(|why| format!("cannot create a folder: {why}"))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.map_err(|why| format!("cannot start threads: {why}"))?;
-    let bench = Bench { binary, folder: folder.path().to_path_buf(), runtime, count };
+    let bench = Bench::new(binary, folder.path(), count)?;
     bench.cpu(&mut report)?;
     bench.flushes(&mut report)?;
     bench.kept(&mut report, if full { 1_000_000 } else { 100_000 })?;
     report.write()
 }
 
-struct Bench {
-    binary: PathBuf,
-    folder: PathBuf,
-    runtime: Runtime,
+pub(crate) struct Bench {
+    pub(crate) binary: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) runtime: Runtime,
     /// Events of a round.
-    count: usize,
+    pub(crate) count: usize,
 }
 
 impl Bench {
-    fn setup(&self, name: &str, config: &str) -> Result<Setup> {
+    pub(crate) fn new(binary: PathBuf, folder: &Path, count: usize) -> Result<Bench> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(|why| format!("cannot start threads: {why}"))?;
+        Ok(Bench { binary, folder: folder.to_path_buf(), runtime, count })
+    }
+
+    pub(crate) fn setup(&self, name: &str, config: &str) -> Result<Setup> {
         Setup::new(&self.binary, &self.folder.join(name), config, "", &mut Rng::of(name))
     }
 
-    fn start(&self, setup: &Setup) -> Result<(Node, Duration)> {
+    pub(crate) fn start(&self, setup: &Setup) -> Result<(Node, Duration)> {
         let mut node = setup.start()?;
         let took = self.runtime.block_on(node.ready())?;
         Ok((node, took))
@@ -129,7 +133,7 @@ impl Bench {
     }
 
     /// Sends requests by so many clients, and says what that cost the node and us for each event.
-    fn post(&self, node: &Node, requests: Vec<Vec<u8>>, clients: usize, count: usize) -> Result<Cost> {
+    pub(crate) fn post(&self, node: &Node, requests: Vec<Vec<u8>>, clients: usize, count: usize) -> Result<Cost> {
         self.runtime.block_on(async {
             let (before, fold, ours) = (node.cpu(), node.thread_cpu("ensue-fold"), cpu("/proc/self/stat"));
             let began = Instant::now();
@@ -289,11 +293,11 @@ impl Bench {
 }
 
 /// What a round cost for each event, in microseconds of CPU.
-struct Cost {
-    node: f64,
-    fold: f64,
-    ours: f64,
-    took: Duration,
+pub(crate) struct Cost {
+    pub(crate) node: f64,
+    pub(crate) fold: f64,
+    pub(crate) ours: f64,
+    pub(crate) took: Duration,
 }
 
 async fn send(node: &Node, requests: Vec<Vec<u8>>, clients: usize) -> Result {

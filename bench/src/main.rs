@@ -2,12 +2,13 @@
 //!
 //! It **is** a client of the real binary: it starts `ensue up`, sends events over HTTP, receives what the actions do, and
 //! reads the log afterwards. It **is not** linked with the node: what it measures is what a user gets. Only the bare
-//! loop and the matching are measured in this process.
+//! loop, the matching and the fold are measured in this process.
 //!
 //! Map: [`arguments`], [`rng`], [`http`] (a client and a sink that cost little), [`node`] (the process) → [`crash`]
 //! (a verifying client against a node that is killed) → [`report`] and [`metrics`] → [`ingest`] with [`events`] and
 //! [`bare`] (the loop that it is compared to), [`chain`] with its
-//! [`load`], [`matching`] over [`sets`] or files.
+//! [`load`], [`matching`] over [`sets`] or files, [`correlate`] (the fold alone),
+//! [`ruled`] (the node with many rules).
 
 // Counts become measurements here: what a float cannot tell apart is far below what is measured.
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -33,6 +34,9 @@ mod load;
 mod matching;
 mod sets;
 
+mod correlate;
+mod ruled;
+
 use std::process::ExitCode;
 
 /// Why something failed: what, with which value. Printed as it is.
@@ -57,6 +61,9 @@ Usage: ensue-bench COMMAND --binary PATH
   match [--seed S] [--write FOLDER]
                                  the same for sets made here: exact, mixed, full, 1 to 100,000 patterns; --write only
                                  writes them
+  correlate [--keys N] [--events N]
+                                 the fold, with 1,000 rules of which 100 remember, over so many live keys
+  rules [--rules N] [--events N] ingest to decided with so many rules (10,000), against the same with none
 ";
 
 fn main() -> ExitCode {
@@ -70,6 +77,8 @@ fn main() -> ExitCode {
         Some("ingest") => ingest::run(words),
         Some("loop") => chain::run(words),
         Some("match") => matching::run(words),
+        Some("correlate") => correlate::run(words),
+        Some("rules") => ruled::run(words),
         _ => Err(USAGE.to_owned()),
     };
     match result {
