@@ -3,7 +3,7 @@
 //! A fuzzer calls them with what it makes up (`fuzz_targets/`), a test of the lab crate with the corpus.
 
 // A fuzzer's program has one of them.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod cel;
 mod event;
