@@ -199,7 +199,8 @@ fn open(fold: &mut Fold, keys: u64) -> Result {
         let record = fold.external(opening(key, key as usize));
         fold.one(&record)?;
     }
-    Ok(())
+    let live = fold.engine.state().halves.len() as u64;
+    if live == keys { Ok(()) } else { Err(format!("{live} keys are live, not {keys}")) }
 }
 
 /// An event for a live key that a rule keeps, and that completes nothing.
