@@ -1,7 +1,8 @@
 //! Looking at it: why something happened, what a scenario expects, and what the simulator breaks.
 //!
 //! This crate **is** the readers of the engine: [`why`] builds the chain of causes as a tree from records alone, and
-//! [`why_not`](mod@why_not) says what kept a rule from firing;
+//! [`why_not`](mod@why_not) says what kept a rule from firing; [`graph`] finds the loops of a configuration before it
+//! runs;
 //! [`scenario`] runs automations in virtual time with mocked actions; [`sim`] drives the whole loop under faults from
 //! a seed. It **is not** part of the engine: nothing here is read by it, and nothing here decides anything.
 //!
@@ -17,6 +18,8 @@ pub mod tree;
 pub mod why;
 
 pub mod why_not;
+
+pub mod graph;
 
 pub mod scenario;
 

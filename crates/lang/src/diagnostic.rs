@@ -74,11 +74,22 @@ impl Diagnostic {
         Diagnostic::new(Severity::Error, code, at, message)
     }
 
-    pub(crate) fn warning(code: &'static str, at: Span, message: impl Into<String>) -> Diagnostic {
+    /// A warning at a place; [`Diagnostic::of`] names its file where it is not part of a reading.
+    #[must_use]
+    pub fn warning(code: &'static str, at: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(Severity::Warning, code, at, message)
     }
 
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Diagnostic {
+    /// The file that it is in.
+    #[must_use]
+    pub fn of(mut self, file: &str) -> Diagnostic {
+        file.clone_into(&mut self.file);
+        self
+    }
+
+    /// What to write instead.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(help.into());
         self
     }
@@ -90,7 +101,8 @@ impl Diagnostic {
     }
 
     /// Another place; one in another file becomes part of the help.
-    pub(crate) fn label(mut self, at: Span, text: impl Into<String>) -> Diagnostic {
+    #[must_use]
+    pub fn label(mut self, at: Span, text: impl Into<String>) -> Diagnostic {
         if at.file == self.at.file && at.line > 0 {
             self.labels.push(Label { span: at.range(), line: at.line, text: text.into() });
         }

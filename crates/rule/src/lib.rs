@@ -90,5 +90,5 @@ pub mod flow;
 
 pub use index::{Index, Stats};
 pub use lift::{Lifted, lift};
-pub use pattern::{Explanation, FieldVerdict, Pattern, Problem};
+pub use pattern::{Explanation, FieldVerdict, Known, Pattern, Problem};
 pub use view::View;

@@ -13,9 +13,12 @@ mod wildcard;
 
 mod explain;
 
+mod could;
+
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use compile::MAX_FIELDS;
+pub use could::Known;
 pub use explain::{Explanation, FieldVerdict};
 pub(crate) use odd::Odd;
 pub(crate) use test::{Kind, Not, Number, Range, Test, Value};
