@@ -60,25 +60,34 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: RunCommand,
     },
-    /// List rules, or change the mode of one.
-    Rules {
-        #[command(flatten)]
-        engine: Engine,
-        /// Show or change this one.
-        name: Option<String>,
-        /// Set its mode: live, shadow or paused.
-        #[arg(long, requires = "reason")]
-        mode: Option<String>,
-        /// Why.
-        #[arg(long)]
-        reason: Option<String>,
-    },
+    /// List rules, show what one waits for, pause it or let it go on.
+    Rules(Rules),
     /// Why did this happen: the chain of causes of an event, run, step or position, both ways.
     Why {
         #[command(flatten)]
         engine: Engine,
         /// An event's id, a run's id, an effect's key, or a position.
         id: String,
+    },
+    /// Why a rule did not fire on an event: the first field or condition that was not met, or what it still waits for.
+    ///
+    /// Recorded decisions are shown as they were made. Plain mismatches are not recorded: they are found again by the
+    /// rules that are in force now.
+    WhyNot {
+        #[command(flatten)]
+        engine: Engine,
+        /// An event's id or position.
+        event: String,
+        /// The rule; the nearest ones if left out, those first of which most was met.
+        rule: Option<String>,
+    },
+    /// Show which rule can set off which, and the loops, without running anything.
+    ///
+    /// Edges lead from sources to rules, and from rules to rules: by the events that their steps emit, by our own
+    /// records about their runs, and by actions that come back as events of a source. `--output dot` is for Graphviz.
+    Graph {
+        /// The folder, or one file.
+        path: PathBuf,
     },
     /// Print the JSON Schema of the manifests.
     Schema,
@@ -178,6 +187,57 @@ pub(crate) struct Up {
     /// Log as JSON lines.
     #[arg(long)]
     pub(crate) json_logs: bool,
+}
+
+/// List rules, show what one waits for, pause it or let it go on.
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Rules {
+    #[command(subcommand)]
+    pub(crate) what: Option<RulesCommand>,
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+    /// Show this one; the same as `ensue rules show NAME`.
+    pub(crate) name: Option<String>,
+    /// Set its mode: live, shadow or paused.
+    #[arg(long, requires = "reason", hide = true)]
+    pub(crate) mode: Option<String>,
+    /// Why.
+    #[arg(long, hide = true)]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Show its mode and counts, and what it holds: half-matched keys and what they wait for, what flow control holds
+    /// back, what is parked, and its last decisions.
+    Show {
+        #[command(flatten)]
+        engine: Engine,
+        /// The rule; NAMESPACE/NAME where it is not in `default`.
+        name: String,
+        /// How many keys, held and parked ones and decisions at most, each.
+        #[arg(long, short = 'n', default_value_t = 20)]
+        limit: usize,
+    },
+    /// It decides nothing until it is resumed: events pass it by for good.
+    Pause(SetMode),
+    /// Let it decide and act again.
+    Resume(SetMode),
+    /// It decides and records, and does nothing.
+    Shadow(SetMode),
+}
+
+/// A person's decision about a rule; it is forgotten with the next change of the rule.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SetMode {
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+    /// The rule; NAMESPACE/NAME where it is not in `default`.
+    pub(crate) name: String,
+    /// Why; it is recorded.
+    #[arg(long)]
+    pub(crate) reason: String,
 }
 
 /// List events, follow them, or destroy some.

@@ -12,6 +12,9 @@ pub(crate) enum Format {
     // One value a line where there are several.
     Json,
     Yaml,
+    // A picture for Graphviz: `ensue graph` only.
+    #[value(hide = true)]
+    Dot,
 }
 
 /// Where and how a command prints.
@@ -34,9 +37,14 @@ impl Output {
         self.told && !self.for_people()
     }
 
+    /// Whether a picture is wanted.
+    pub(crate) fn for_graphviz(self) -> bool {
+        self.format == Format::Dot
+    }
+
     /// Whether people read it.
     pub(crate) fn for_people(self) -> bool {
-        self.format == Format::Table
+        matches!(self.format, Format::Table | Format::Dot)
     }
 
     /// A line, as it is.
@@ -51,7 +59,7 @@ impl Output {
     pub(crate) fn value(self, value: &Value) {
         match self.format {
             Format::Json => self.line(value),
-            Format::Table | Format::Yaml => self.line(yaml(value, 0).trim_end()),
+            Format::Table | Format::Yaml | Format::Dot => self.line(yaml(value, 0).trim_end()),
         }
     }
 
@@ -60,8 +68,8 @@ impl Output {
         match self.format {
             Format::Json => values.iter().for_each(|value| self.line(value)),
             Format::Yaml => self.line(yaml(&Value::Array(values.to_vec()), 0).trim_end()),
-            Format::Table if values.is_empty() => self.line(empty),
-            Format::Table => {
+            Format::Table | Format::Dot if values.is_empty() => self.line(empty),
+            Format::Table | Format::Dot => {
                 let rows: Vec<Vec<String>> = values
                     .iter()
                     .map(|value| columns.iter().map(|(_, pointer)| one_line(cell(value.pointer(pointer)))).collect())

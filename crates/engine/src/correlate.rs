@@ -28,7 +28,7 @@ pub(crate) use row::by_value;
 pub use row::{Body, HalfRow};
 pub(crate) use tally::Keeps;
 pub use tally::{MAX_KEYS, Tally};
-pub use waiting::{Waiting, halves};
+pub use waiting::{Waiting, halves, halves_of};
 
 use crate::config::Decider;
 use crate::decide::{Completed, Names, Part, Seen, meets};

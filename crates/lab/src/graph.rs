@@ -18,7 +18,7 @@ use ensue_rule::Known;
 use serde::Serialize;
 
 pub use loops::{Bound, Loop, loops};
-pub use warn::look;
+pub use warn::{look, way};
 
 use made::{Made, by_source, by_steps, records};
 use met::could_meet;
@@ -208,7 +208,13 @@ impl Graph {
         let mut graph = Graph::default();
         for (name, source) in &config.config.sources {
             for made in by_source(name, source) {
-                graph.lead(config, &items.near(&made.shape.at(&["type"])), &From::Source(name.to_string()), None, &made);
+                graph.lead(
+                    config,
+                    &items.near(&made.shape.at(&["type"])),
+                    &From::Source(name.to_string()),
+                    None,
+                    &made,
+                );
             }
         }
         for (at, decider) in config.rules.iter().enumerate() {

@@ -381,13 +381,22 @@ pub fn verdict(verdict: &Verdict) -> String {
 
 /// JSON in a line, cut where it is long.
 pub(crate) fn short(value: &serde_json::Value) -> String {
+    cut(&value.to_string())
+}
+
+/// A text in a line, cut where it is long.
+pub(crate) fn cut(text: &str) -> String {
     const MOST: usize = 160;
-    let text = value.to_string();
     if text.chars().count() <= MOST {
-        return text;
+        return text.to_owned();
     }
     let cut: String = text.chars().take(MOST).collect();
     format!("{cut}…")
+}
+
+/// A duration in whole seconds, and shorter ones in milliseconds.
+pub(crate) fn seconds(span: Span) -> Span {
+    if span.micros() < 1_000_000 { whole(span) } else { Span(span.micros() - span.micros() % 1_000_000) }
 }
 
 /// A duration as people say it: in milliseconds, and shorter ones as they are.

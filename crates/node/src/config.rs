@@ -42,7 +42,8 @@ pub(crate) struct Wrong {
 
 /// Reads, checks and compiles files.
 pub(crate) fn check(files: Vec<ConfigFile>) -> Result<Applied, Wrong> {
-    let checked = ensue_engine::config::check(&files);
+    let mut checked = ensue_engine::config::check(&files);
+    ensue_lab::graph::look(&mut checked);
     if checked.compiled.is_none() {
         let rendered = checked.render(false);
         let refused = checked.refused.map(|(rule, why)| format!("rule {rule}: {why}"));

@@ -39,7 +39,8 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<ConfigFile>, BTreeSet<String>), E
 
 pub(crate) fn check(path: &Path, output: Output) -> Result<(), Error> {
     let (files, unset) = read(path)?;
-    let checked = compile(&files);
+    let mut checked = compile(&files);
+    ensue_lab::graph::look(&mut checked);
     let (errors, warnings) = count(&checked);
     if output.report_for_programs() {
         let refused = checked.refused.as_ref().map(|(rule, why)| json!({"rule": rule.to_string(), "why": why}));

@@ -7,6 +7,7 @@ mod demo;
 mod emit;
 mod events;
 mod freeze;
+mod graph;
 mod log;
 mod reference;
 mod rules;
@@ -34,8 +35,10 @@ pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
         Command::Events(events) => wait(events::events(events, output)),
         Command::Runs(runs) => wait(runs::runs(runs, output)),
         Command::Run { what } => wait(run::run(what, output)),
-        Command::Rules { engine, name, mode, reason } => wait(rules::rules(engine, name, mode, reason, output)),
+        Command::Rules(rules) => wait(rules::rules(rules, output)),
         Command::Why { engine, id } => wait(why::why(engine, id, output)),
+        Command::WhyNot { engine, event, rule } => wait(why::why_not(engine, event, rule, output)),
+        Command::Graph { path } => graph::graph(&path, output),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&ensue_lang::schema::schema()).unwrap_or_default();
             output.line(schema);

@@ -1,4 +1,4 @@
-//! `ensue why`: the chain of causes, as a tree.
+//! `ensue why` and `ensue why-not`: the chain of causes, and what kept a rule from firing, as trees.
 
 use ensue_lab::Tree;
 use serde_json::Value;
@@ -10,12 +10,23 @@ use crate::output::{Output, one_line, tame};
 
 pub(crate) async fn why(engine: Engine, id: String, output: Output) -> Result<(), Error> {
     let tree = Client::new(&engine)?.get(&["why", id.trim_start_matches('#')], &[]).await?;
-    if output.for_people() {
-        output.line(tree_of(&tree).render().trim_end());
-    } else {
-        output.value(&tree);
-    }
+    print(&tree, output);
     Ok(())
+}
+
+pub(crate) async fn why_not(engine: Engine, event: String, rule: Option<String>, output: Output) -> Result<(), Error> {
+    let query: Vec<(&str, String)> = rule.map(|rule| ("rule", rule)).into_iter().collect();
+    let tree = Client::new(&engine)?.get(&["why-not", event.trim_start_matches('#')], &query).await?;
+    print(&tree, output);
+    Ok(())
+}
+
+fn print(tree: &Value, output: Output) {
+    if output.for_people() {
+        output.line(tree_of(tree).render().trim_end());
+    } else {
+        output.value(tree);
+    }
 }
 
 fn tamed(text: &str) -> String {

@@ -35,6 +35,14 @@ pub fn halves<'a>(engine: &'a Engine, rule: &str) -> impl Iterator<Item = Waitin
         .flat_map(move |decider| engine.rows_of(decider.id).flat_map(move |(_, row)| waiting(decider, row)))
 }
 
+/// What a rule waits for under one key.
+#[must_use]
+pub fn halves_of(engine: &Engine, rule: &str, key: Option<&str>) -> Vec<Waiting> {
+    let Some(decider) = engine.config().rule(rule) else { return Vec::new() };
+    let row = engine.state().halves.get(&(decider.id, super::row_id(decider.id, key)));
+    row.map(|row| waiting(decider, row)).unwrap_or_default()
+}
+
 impl Engine {
     /// The half-matches of a rule, in the order of their ids.
     pub(crate) fn rows_of(&self, rule: Key) -> impl Iterator<Item = (Key, &HalfRow)> {

@@ -97,22 +97,15 @@ pub fn loops(graph: &Graph, config: &Compiled) -> Vec<Loop> {
     let mut told = BTreeSet::new();
     let mut next: BTreeMap<usize, BTreeMap<usize, &Edge>> = BTreeMap::new();
     for edge in &starts {
-        match (&edge.from, edge.place.from) {
-            (From::EveryRule, _) => {
-                if told.insert((edge.place.to, edge.place.item, true)) {
-                    found.push(close(vec![edge.place.to], vec![edge], &starts, config, true));
-                }
+        let (to, item) = (edge.place.to, edge.place.item);
+        let every = edge.from == From::EveryRule;
+        if every || edge.place.from == Some(to) {
+            if told.insert((to, item, every)) {
+                found.push(close(vec![to], vec![edge], &starts, config, every));
             }
-            (From::Rule(_), Some(from)) if from == edge.place.to => {
-                if told.insert((from, edge.place.item, false)) {
-                    found.push(close(vec![from], vec![edge], &starts, config, false));
-                }
-            }
+        } else if let Some(from) = edge.place.from {
             // The first edge between two rules stands for all of them.
-            (From::Rule(_), Some(from)) => {
-                next.entry(from).or_default().entry(edge.place.to).or_insert(edge);
-            }
-            _ => {}
+            next.entry(from).or_default().entry(to).or_insert(edge);
         }
     }
     let mut covered = BTreeSet::new();
@@ -262,17 +255,19 @@ fn shortest<'a>(rule: usize, next: &Next<'a>, part: &BTreeSet<usize>) -> Option<
 /// those of one rule are left out. Two walks, each without recursion: the rules in the order in which the first is done
 /// with them, then backwards against the edges (Kosaraju).
 fn parts(next: &Next<'_>, rules: usize) -> Vec<BTreeSet<usize>> {
+    let after =
+        |rule: usize| -> Vec<usize> { next.get(&rule).map(|to| to.keys().copied().collect()).unwrap_or_default() };
     let mut done = Vec::new();
     let mut seen = BTreeSet::new();
     for root in 0..rules {
         if !next.contains_key(&root) || !seen.insert(root) {
             continue;
         }
-        let mut stack = vec![(root, next.get(&root).map(|to| to.keys().copied().collect()).unwrap_or_else(Vec::new))];
+        let mut stack = vec![(root, after(root))];
         while let Some((at, left)) = stack.last_mut() {
             match left.pop() {
                 Some(to) if seen.insert(to) => {
-                    stack.push((to, next.get(&to).map(|to| to.keys().copied().collect()).unwrap_or_else(Vec::new)));
+                    stack.push((to, after(to)));
                 }
                 Some(_) => {}
                 None => {

@@ -31,7 +31,10 @@ pub(super) enum Shape {
     Leaf(Known),
     List(Vec<Shape>),
     /// Fields; `open` where there may be more.
-    Fields { fields: BTreeMap<String, Shape>, open: bool },
+    Fields {
+        fields: BTreeMap<String, Shape>,
+        open: bool,
+    },
 }
 
 impl Shape {
@@ -184,9 +187,8 @@ impl Maker<'_> {
     fn emitted(&self, step: &str, json: &Value) -> Made {
         let text = |name: &str| json.get(name).and_then(Value::as_str);
         let kind = written(text("type").unwrap_or_default(), any_text());
-        let source = text("source").map_or_else(|| Known::Is(format!("/ensue/{}", self.rule).into()), |source| {
-            written(source, any_text())
-        });
+        let source = text("source")
+            .map_or_else(|| Known::Is(format!("/ensue/{}", self.rule).into()), |source| written(source, any_text()));
         let mut fields: Vec<(&str, Shape)> = vec![
             ("type", Shape::Leaf(kind.clone())),
             ("source", Shape::Leaf(source)),
@@ -246,12 +248,15 @@ fn of_ours() -> [(&'static str, Shape); 5] {
     ]
 }
 
+/// A type and what is known of an event of it; nothing where the source does not tell of the action.
+type Told = Option<(String, Shape)>;
+
 /// An action, and a source at which the same outside system tells of it.
 struct Pair {
     action: &'static str,
     source: &'static str,
-    /// The type, and what is known of the event; nothing: this source does not tell of it.
-    makes: fn(source: &Source, with: &Value, url: Option<&str>) -> Option<(String, Shape)>,
+    /// What the source tells, of a connection with this address.
+    makes: fn(source: &Source, with: &Value, url: Option<&str>) -> Told,
     /// The event carries our mark as `causationid`.
     marked: bool,
 }
@@ -264,7 +269,7 @@ const PAIRS: &[Pair] = &[
 ];
 
 /// A push, as GitHub tells it.
-fn pushed(_: &Source, with: &Value, url: Option<&str>) -> Option<(String, Shape)> {
+fn pushed(_: &Source, with: &Value, url: Option<&str>) -> Told {
     const KIND: &str = "com.github.push";
     let mut data = vec![("deleted", Shape::Leaf(Known::Is(false.into()))), ("ref", Shape::Leaf(branch(with)))];
     // The repository is known where the address is one of GitHub itself.
@@ -283,7 +288,7 @@ fn pushed(_: &Source, with: &Value, url: Option<&str>) -> Option<(String, Shape)
 }
 
 /// A push, as another forge tells it: where the type of the source's events says so.
-fn told_of_a_push(source: &Source, _: &Value, _: Option<&str>) -> Option<(String, Shape)> {
+fn told_of_a_push(source: &Source, _: &Value, _: Option<&str>) -> Told {
     let kind = written(source.config.get("type")?.as_str()?, any_text());
     let push = named(&kind).to_ascii_lowercase().contains("push");
     let shape = Shape::fields([("type", Shape::Leaf(kind.clone())), ("ensuedepth", Shape::Leaf(Known::Absent))]);

@@ -1,7 +1,7 @@
 //! Loops as warnings of `ensue check`.
 
-use ensue_engine::config::{Checked, Decider};
 use ensue_engine::Compiled;
+use ensue_engine::config::{Checked, Decider};
 use ensue_lang::Diagnostic;
 
 use super::loops::{Bound, Loop, loops};
@@ -9,6 +9,8 @@ use super::{By, Edge, Graph};
 
 /// Loops that are told one by one.
 const MOST: usize = 20;
+/// Rules of a loop that are shown.
+const SHOWN: usize = 8;
 
 /// Adds what the graph of a checked configuration shows to its messages; the graph, where nothing is wrong.
 pub fn look(checked: &mut Checked) -> Option<Graph> {
@@ -48,7 +50,7 @@ fn warning(one: &Loop, config: &Compiled) -> Option<Diagnostic> {
     let message = if strong && one.unbounded() { format!("{message}, and nothing ends it") } else { message };
     let mut found = Diagnostic::warning(if strong { "loop-unbounded" } else { "loop" }, place(first, item), message);
     found = found.of(&first.rule.file);
-    for edge in one.edges.iter().take(one.edges.len() - 1) {
+    for edge in one.edges.iter().take((one.edges.len() - 1).min(SHOWN)) {
         if let Some(next) = config.rules.get(edge.place.to) {
             found = found.label(place(next, edge.place.item), format!("{} is set off here", next.name));
         }
@@ -56,16 +58,23 @@ fn warning(one: &Loop, config: &Compiled) -> Option<Diagnostic> {
     Some(found.help(help(one, name)))
 }
 
-/// `a → b → a`.
-pub(super) fn way(one: &Loop) -> String {
-    let names: Vec<&str> = one.rules.iter().chain(one.rules.first()).map(String::as_str).collect();
+/// `a → b → a`; a long way without its middle.
+#[must_use]
+pub fn way(one: &Loop) -> String {
+    let mut names: Vec<&str> = one.rules.iter().take(SHOWN).map(String::as_str).collect();
+    let left = one.rules.len() - names.len();
+    let more = format!("… {left} more …");
+    if left > 0 {
+        names.push(&more);
+    }
+    names.extend(one.rules.first().map(String::as_str));
     names.join(" → ")
 }
 
 fn help(one: &Loop, name: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     let rules = one.rules.iter().zip(one.rules.iter().skip(1).chain(one.rules.first()));
-    for ((from, to), edge) in rules.zip(&one.edges) {
+    for ((from, to), edge) in rules.zip(&one.edges).take(SHOWN) {
         lines.push(format!("{from} → {to}: {}", says(edge)));
     }
     let bounds: Vec<String> = one.bounds.iter().map(ToString::to_string).collect();
@@ -85,7 +94,8 @@ pub(super) fn says(edge: &Edge) -> String {
         By::Record { kind } => format!("its runs are told as {kind}{at}"),
         By::Action { step, action, source, marked } => {
             let mark = if *marked {
-                "our mark comes back as `causationid`, the length of the chain does not"
+                "our mark comes back as `causationid`, the length of the chain does not (where nothing changes, nothing comes \
+                 back)"
             } else {
                 "no mark of ours comes back with it"
             };
@@ -107,9 +117,10 @@ fn way_out(one: &Loop, name: &str) -> Option<String> {
     }
     let closing = one.edges.last()?;
     match &closing.by {
-        By::Action { marked: false, .. } => {
-            Some("to end it, ask in the rule's `if` whether there is something left to do, or give it a `throttle`".to_owned())
-        }
+        By::Action { marked: false, .. } => Some(
+            "to end it, ask in the rule's `if` whether there is something left to do, or give it a `throttle`"
+                .to_owned(),
+        ),
         By::Record { .. } if closing.counted => None,
         By::Record { .. } => Some("to end it, give the rule a `throttle` or a `dedupe`".to_owned()),
         _ => Some(

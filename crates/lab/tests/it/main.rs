@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod graph;
 mod past;
 
 mod example;

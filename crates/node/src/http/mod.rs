@@ -90,12 +90,13 @@ routes! {
     GET "/api/v1/events/{id}" READ, events::one: "An event by id or position, with what was decided about it.";
     GET "/api/v1/decisions" READ, rules::decisions: "Decisions of rules, the newest first, or those about one event.";
     GET "/api/v1/why/{id}" READ, why::why: "The chain of causes of an event, a run or an effect, as a tree.";
+    GET "/api/v1/why-not/{event}" READ, why::why_not: "What kept a rule from firing on an event, as a tree: `?rule=` names it, else the nearest ones.";
     GET "/api/v1/stream" READ, stream::stream: "Records as they become durable, as server-sent events.";
     GET "/api/v1/log" READ, events::export: "Records of the log in order, as JSON lines.";
     GET "/api/v1/log/verify" READ, events::verify: "Checks every record of the log against its chain.";
     GET "/api/v1/rules" READ, rules::list: "Rules with their modes and counts.";
-    GET "/api/v1/rules/{name}" READ, rules::of_default: "A rule of the namespace `default`.";
-    GET "/api/v1/rules/{namespace}/{name}" READ, rules::of: "A rule.";
+    GET "/api/v1/rules/{name}" READ, rules::of_default: "A rule of the namespace `default`, with what it waits for and holds.";
+    GET "/api/v1/rules/{namespace}/{name}" READ, rules::of: "A rule, with what it waits for and holds: `?limit=` of each.";
     GET "/api/v1/runs" READ, runs::list: "Runs, the newest first.";
     GET "/api/v1/runs/{id}" READ, runs::one: "A run with its steps.";
     GET "/api/v1/outbox" READ, runs::outbox: "Effects without an answer.";

@@ -2,10 +2,12 @@
 
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use ensue_engine::correlate::{Waiting, halves};
 use ensue_engine::state::State as Kept;
-use ensue_engine::{Compiled, Decision};
-use ensue_event::Position;
-use ensue_lang::{Name, Rule, RuleMode};
+use ensue_engine::{Compiled, Decision, Engine};
+use ensue_event::{Key, Position};
+use ensue_lab::why::verdict;
+use ensue_lang::{Name, Rule, RuleMode, WhenKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -47,34 +49,82 @@ fn summary(rule: &Rule, state: &Kept) -> Value {
 }
 
 /// `GET /api/v1/rules/{name}`
-pub(crate) async fn of_default(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Wrong> {
-    rule(app, Name::new(Name::DEFAULT, name)).await
+pub(crate) async fn of_default(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Response, Wrong> {
+    rule(app, Name::new(Name::DEFAULT, name), page.limit()).await
 }
 
 /// `GET /api/v1/rules/{namespace}/{name}`
 pub(crate) async fn of(
     State(app): State<App>,
     Path((namespace, name)): Path<(String, String)>,
+    Query(page): Query<Page>,
 ) -> Result<Response, Wrong> {
-    rule(app, Name::new(namespace, name)).await
+    rule(app, Name::new(namespace, name), page.limit()).await
 }
 
-async fn rule(app: App, name: Name) -> Result<Response, Wrong> {
+async fn rule(app: App, name: Name, limit: usize) -> Result<Response, Wrong> {
     let wanted = name.clone();
+    let now = app.clock.now();
     let found = app.read(move |pump| {
         let (state, config) = (pump.engine().state(), pump.engine().config());
         let rule = config.config.rules.get(&wanted)?;
         let mut out = summary(rule, state);
         let full = wanted.to_string();
-        let decisions = newest(state, |who| *who == full, 20);
+        let decisions = newest(state, |who| *who == full, limit);
         if let Some(object) = out.as_object_mut() {
             object.insert("document".into(), rule.canonical.clone());
+            object.insert("now".into(), json!(now));
+            held(pump.engine(), &full, limit, object);
             object.insert("decisions".into(), decisions.into());
         }
         Some(out)
     });
     let found = found.await.ok_or_else(stopping)?;
     found.map(|rule| ok(&rule)).ok_or_else(|| Wrong::not_found(format!("no rule `{name}` is in force")))
+}
+
+/// More half-matches than these are listed as they are kept; fewer in the order in which they run out.
+const SORTED: usize = 10_000;
+
+/// What a rule holds: at most so many of each, and how many there are.
+fn held(engine: &Engine, name: &str, limit: usize, out: &mut serde_json::Map<String, Value>) {
+    let state = engine.state();
+    let keys = engine.config().rule(name).map_or(0, |decider| {
+        let rows = state.halves.from((decider.id, Key([0; 16]))..);
+        rows.take_while(|((of, _), _)| *of == decider.id).count()
+    });
+    let mut waiting: Vec<Waiting> = halves(engine, name).take(if keys > SORTED { limit } else { SORTED }).collect();
+    let total = keys.max(waiting.len());
+    waiting.sort_by_key(|one| (one.until.is_none(), one.until, one.since));
+    waiting.truncate(limit);
+    let kind = engine.config().rule(name).map(|decider| &decider.rule.when.kind);
+    if let Some(WhenKind::Count { at_least, .. }) = kind {
+        // The item is always the same; how many are still to come says more.
+        for one in &mut waiting {
+            one.waits_for = vec![format!("{} more", u64::from(*at_least).saturating_sub(one.count.unwrap_or(0)))];
+        }
+    }
+    out.insert("waiting".into(), waiting.into_iter().map(half).collect());
+    out.insert("waitingTotal".into(), total.into());
+    let parked: Vec<_> = state.parked.iter().filter(|(_, parked)| parked.fired.rule == name).collect();
+    out.insert("parkedTotal".into(), parked.len().into());
+    let parked = parked.into_iter().take(limit).map(|(firing, parked)| {
+        json!({"firing": firing, "key": parked.fired.key, "since": parked.since, "reason": parked.reason})
+    });
+    out.insert("parked".into(), parked.collect());
+}
+
+fn half(one: Waiting) -> Value {
+    let event =
+        |(item, position, id): &(String, Position, String)| json!({"item": item, "position": position, "id": id});
+    json!({
+        "key": one.key, "waitsFor": one.waits_for, "since": one.since, "until": one.until,
+        "events": one.events.iter().map(event).collect::<Vec<Value>>(), "count": one.count,
+    })
 }
 
 /// Which decisions.
@@ -123,7 +173,10 @@ fn newest(state: &Kept, wanted: impl Fn(&String) -> bool, limit: usize) -> Vec<V
 }
 
 fn decided(position: Position, rule: &str, decision: &Decision) -> Value {
-    json!({"position": position, "rule": rule, "at": decision.at, "key": decision.key, "verdict": decision.verdict})
+    json!({
+        "position": position, "rule": rule, "at": decision.at, "key": decision.key, "verdict": decision.verdict,
+        "says": verdict(&decision.verdict),
+    })
 }
 
 /// `GET /api/v1/sources`

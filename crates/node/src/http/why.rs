@@ -1,12 +1,14 @@
-//! `GET /api/v1/why/{id}`: the chain of causes.
+//! `GET /api/v1/why/{id}` and `GET /api/v1/why-not/{event}`: the chain of causes, and what kept rules from firing.
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use ensue_event::{Position, Record};
-use ensue_lab::History;
+use ensue_lab::why_not::WhyNot;
+use ensue_lab::{History, Tree};
 use ensue_log::{Blobs, By, Entry, Reader};
+use serde::Deserialize;
 
 use super::App;
 use super::answer::{Wrong, ok};
@@ -58,6 +60,33 @@ pub(crate) async fn why(State(app): State<App>, Path(id): Path<String>) -> Resul
     let fold = Arc::clone(&app.fold);
     // The fold waits while the tree is made: decisions and rules must be those of one moment.
     let tree = tokio::task::spawn_blocking(move || fold.read(|pump| ensue_lab::why::why(&id, &past, pump.engine())));
+    match tree.await {
+        Ok(Ok(tree)) => Ok(ok(&tree)),
+        Ok(Err(why)) => Err(Wrong::not_found(why.to_string())),
+        Err(why) => Err(Wrong::busy(why.to_string())),
+    }
+}
+
+/// Of which rule.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    /// The rule; the nearest ones if left out.
+    rule: Option<String>,
+}
+
+pub(crate) async fn why_not(
+    State(app): State<App>,
+    Path(event): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Wrong> {
+    let past = Past { reader: app.reader.clone(), blobs: app.blobs.clone() };
+    let (fold, config, now) = (Arc::clone(&app.fold), app.config(), app.clock.now());
+    // Patterns are asked beside the fold; it waits only while what it has decided is copied.
+    let tree = tokio::task::spawn_blocking(move || {
+        let asked = WhyNot::of(&event, asked.rule.as_deref(), &past, &config)?;
+        let facts = fold.read(|pump| asked.facts(pump.engine(), now));
+        Ok::<Tree, ensue_lab::why::Error>(asked.tell(&facts, &past, &config))
+    });
     match tree.await {
         Ok(Ok(tree)) => Ok(ok(&tree)),
         Ok(Err(why)) => Err(Wrong::not_found(why.to_string())),
