@@ -107,9 +107,10 @@ fn told(rule: &Value, output: Output) {
         let since = one.get("since").and_then(Value::as_str).map(moment).unwrap_or_default();
         vec![key(one), has, list_of(one.get("waitsFor")), since, left(one.get("until"), now)]
     });
-    section("held", "under flow control", &["KEY", "BY", "HELD", "RUNNING", "WAITING", "LEFT"], &|one| {
+    section("held", "under flow control", &["KEY", "BY", "HELD", "RUNNING", "LEFT"], &|one| {
+        let count = |name: &str| one.get(name).and_then(Value::as_array).map_or(0, Vec::len).to_string();
         let text = |name: &str| cell(one.get(name));
-        vec![key(one), text("what"), text("held"), text("running"), text("waiting"), left(one.get("until"), now)]
+        vec![key(one), text("what"), text("held"), count("running"), left(one.get("until"), now)]
     });
     section(
         "parked",

@@ -3,6 +3,7 @@
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use ensue_engine::correlate::{Waiting, halves};
+use ensue_engine::flow::flows;
 use ensue_engine::state::State as Kept;
 use ensue_engine::{Compiled, Decision, Engine};
 use ensue_event::{Key, Position};
@@ -110,6 +111,12 @@ fn held(engine: &Engine, name: &str, limit: usize, out: &mut serde_json::Map<Str
     }
     out.insert("waiting".into(), waiting.into_iter().map(half).collect());
     out.insert("waitingTotal".into(), total.into());
+    let mut flows = flows(engine, name);
+    out.insert("heldTotal".into(), flows.len().into());
+    // Those that hold something first.
+    flows.sort_by_key(|one| (one.held == 0 && one.running.is_empty(), one.until));
+    flows.truncate(limit);
+    out.insert("held".into(), json!(flows));
     let parked: Vec<_> = state.parked.iter().filter(|(_, parked)| parked.fired.rule == name).collect();
     out.insert("parkedTotal".into(), parked.len().into());
     let parked = parked.into_iter().take(limit).map(|(firing, parked)| {

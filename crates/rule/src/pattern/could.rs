@@ -87,8 +87,12 @@ fn text(test: &Test, first: &str, last: &str) -> bool {
         }
         Test::Number(_) | Test::True | Test::False | Test::Null | Test::Range(_) | Test::Absent => false,
         // Case, addresses and exclusions: there is some such text, or so it must be taken.
-        Test::Fold(_) | Test::PrefixFold(_) | Test::SuffixFold(_) | Test::Cidr(_) | Test::Not(_) | Test::Present => {
-            true
-        }
+        Test::Fold(_)
+        | Test::PrefixFold(_)
+        | Test::SuffixFold(_)
+        | Test::Cidr(_)
+        | Test::Not(_)
+        | Test::Odd(_)
+        | Test::Present => true,
     }
 }
