@@ -220,15 +220,19 @@ pub(crate) enum RulesCommand {
         #[arg(long, short = 'n', default_value_t = 20)]
         limit: usize,
     },
-    /// It decides nothing until it is resumed: events pass it by for good.
+    /// It decides nothing until it is resumed, or changed: events pass it by for good.
     Pause(SetMode),
     /// Let it decide and act again.
     Resume(SetMode),
     /// It decides and records, and does nothing.
     Shadow(SetMode),
+    /// Let all its parked firings go, the oldest first.
+    Redrive(SetMode),
+    /// Drop all its parked firings.
+    Discard(SetMode),
 }
 
-/// A person's decision about a rule; it is forgotten with the next change of the rule.
+/// A person's decision about a rule.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct SetMode {
     #[command(flatten)]

@@ -116,6 +116,8 @@ routes! {
     POST "/api/v1/runs/{id}/settle" OPERATE, operate::settle: "Says what became of an uncertain step.";
     POST "/api/v1/rules/{name}/mode" OPERATE, operate::mode_of_default: "Sets the mode of a rule of `default`.";
     POST "/api/v1/rules/{namespace}/{name}/mode" OPERATE, operate::mode: "Sets the mode of a rule.";
+    POST "/api/v1/parked/redrive" OPERATE, operate::redrive_all: "Lets all parked firings of a rule go, oldest first.";
+    POST "/api/v1/parked/discard" OPERATE, operate::discard_all: "Drops all parked firings of a rule.";
     POST "/api/v1/parked/{firing}/redrive" OPERATE, operate::redrive: "Lets a parked firing go.";
     POST "/api/v1/parked/{firing}/discard" OPERATE, operate::discard: "Drops a parked firing.";
 }

@@ -207,3 +207,25 @@ pub(crate) async fn discard(
     let said: Said = body::json(body, &headers).await?;
     command(&app, &who, Command::Discard { firing: key(&firing)? }, &said.reason).await
 }
+
+pub(crate) async fn redrive_all(
+    State(app): State<App>,
+    Extension(who): Who,
+    headers: HeaderMap,
+    body: Body,
+) -> Reached {
+    let said: Said = body::json(body, &headers).await?;
+    let rule = needed(full(said.rule), "rule")?;
+    command(&app, &who, Command::RedriveAll { rule }, &said.reason).await
+}
+
+pub(crate) async fn discard_all(
+    State(app): State<App>,
+    Extension(who): Who,
+    headers: HeaderMap,
+    body: Body,
+) -> Reached {
+    let said: Said = body::json(body, &headers).await?;
+    let rule = needed(full(said.rule), "rule")?;
+    command(&app, &who, Command::DiscardAll { rule }, &said.reason).await
+}
