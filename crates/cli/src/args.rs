@@ -380,10 +380,10 @@ pub(crate) enum RunCommand {
     },
     /// End a run.
     Cancel(Decide),
-    /// Let a parked firing go.
-    Redrive(Decide),
-    /// Drop a parked firing.
-    Discard(Decide),
+    /// Let a parked firing go, or all of a rule.
+    Redrive(DecideParked),
+    /// Drop a parked firing, or all of a rule.
+    Discard(DecideParked),
     /// Say what became of an uncertain step.
     Settle {
         #[command(flatten)]
@@ -402,8 +402,24 @@ pub(crate) enum RunCommand {
 pub(crate) struct Decide {
     #[command(flatten)]
     pub(crate) engine: Engine,
-    /// The run; the firing where it is parked.
+    /// The run.
     pub(crate) id: String,
+    /// Why; it is recorded.
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+/// A person's decision about what is parked.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DecideParked {
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+    /// The firing.
+    #[arg(required_unless_present = "rule", conflicts_with = "rule")]
+    pub(crate) id: Option<String>,
+    /// All of this rule; NAMESPACE/NAME where it is not in `default`.
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
     /// Why; it is recorded.
     #[arg(long)]
     pub(crate) reason: String,

@@ -278,6 +278,7 @@ impl Engine {
         if held != of.held {
             of.held = held;
             self.keep_of_rule(rule, of);
+            self.gone(rule);
         }
     }
 
@@ -312,29 +313,49 @@ impl Engine {
 
     /// An edit of a rule: what it holds is looked at again, by what is written now.
     pub(crate) fn reflow(&mut self, rule: Key) {
-        let rows = self.state.flows.from((rule, Key([0; 16]))..).take_while(|((of, _), _)| *of == rule);
-        let held: Vec<Key> = rows
-            .filter(|(_, row)| matches!(row.kept, Kept::Debounce { .. } | Kept::Batch(_) | Kept::Throttle(_)))
-            .map(|((_, id), _)| *id)
-            .collect();
-        for id in held {
-            self.wake(rule, id, self.now);
+        for (id, row) in self.flow_rows(rule) {
+            if matches!(row.kept, Kept::Debounce { .. } | Kept::Batch(_) | Kept::Throttle(_)) {
+                self.wake(rule, id, self.now);
+            }
         }
     }
 
-    /// Removes what flow control keeps of a rule, and says how many matches it held. Runs keep their slots, and firings
-    /// that wait for one go on waiting: they have fired.
+    /// Another `when`: matches of the old one that are held go, and it is said how many. What was done still counts: an
+    /// edit is no way past a throttle.
     pub(crate) fn drop_held(&mut self, rule: Key) -> u64 {
-        let rows: Vec<Key> = self
-            .state
-            .flows
-            .from((rule, Key([0; 16]))..)
-            .take_while(|((of, _), _)| *of == rule)
-            .filter(|(_, row)| !matches!(row.kept, Kept::Held(_) | Kept::Slots(_) | Kept::Waiting { .. }))
-            .map(|((_, id), _)| *id)
-            .collect();
-        let held = rows.into_iter().map(|id| self.drop_flow(rule, id)).sum();
+        let mut held = 0;
+        for (id, row) in self.flow_rows(rule) {
+            match &row.kept {
+                Kept::Debounce { .. } | Kept::Batch(_) => held += self.drop_flow(rule, id),
+                Kept::Throttle(throttle) => {
+                    let mut throttle = throttle.clone();
+                    for number in throttle.clear() {
+                        held += u64::from(self.take_out(rule, id, number).is_some());
+                    }
+                    // It is looked at again, and goes when nothing counts any more.
+                    self.keep_flow(rule, id, row.key.clone(), Kept::Throttle(throttle), Some(self.now));
+                }
+                _ => {}
+            }
+        }
+        held
+    }
+
+    /// A rule that is gone: all that flow control keeps of it goes, and it is said how many matches it held. Runs keep
+    /// their slots, and firings that wait for one go on waiting: they have fired.
+    pub(crate) fn drop_flows(&mut self, rule: Key) -> u64 {
+        let mut held = 0;
+        for (id, row) in self.flow_rows(rule) {
+            if !matches!(row.kept, Kept::Held(_) | Kept::Slots(_) | Kept::Waiting { .. }) {
+                held += self.drop_flow(rule, id);
+            }
+        }
         self.forget_breakers(rule);
         held
+    }
+
+    fn flow_rows(&self, rule: Key) -> Vec<(Key, std::sync::Arc<FlowRow>)> {
+        let rows = self.state.flows.from((rule, Key([0; 16]))..).take_while(|((of, _), _)| *of == rule);
+        rows.map(|((_, id), row)| (*id, std::sync::Arc::clone(row))).collect()
     }
 }

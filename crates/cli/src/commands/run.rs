@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::events::clock;
-use crate::args::{Decide, RunCommand};
+use crate::args::{Decide, DecideParked, RunCommand};
 use crate::client::Client;
 use crate::errors::Error;
 use crate::output::{Output, cell};
@@ -20,8 +20,8 @@ pub(crate) async fn run(what: RunCommand, output: Output) -> Result<(), Error> {
         RunCommand::Resume { decide, from: Some(step) } => (decide, "resume", json!({"step": step})),
         RunCommand::Skip { decide, step } => (decide, "skip", json!({"step": step})),
         RunCommand::Cancel(decide) => (decide, "cancel", json!({})),
-        RunCommand::Redrive(decide) => (decide, "redrive", json!({})),
-        RunCommand::Discard(decide) => (decide, "discard", json!({})),
+        RunCommand::Redrive(decide) => return parked(decide, "redrive", output).await,
+        RunCommand::Discard(decide) => return parked(decide, "discard", output).await,
         RunCommand::Settle { decide, step, verdict } => (decide, "settle", json!({"step": step, "verdict": verdict})),
     };
     let Decide { engine, id, reason } = decide;
@@ -29,10 +29,25 @@ pub(crate) async fn run(what: RunCommand, output: Output) -> Result<(), Error> {
     if let Some(object) = body.as_object_mut() {
         object.insert("reason".into(), reason.into());
     }
-    // What is parked is no run yet.
-    let (whose, of) = if ["redrive", "discard"].contains(&verb) { ("parked", "firing") } else { ("runs", "run") };
-    let answer = Client::new(&engine)?.post(&[whose, &id, verb], &body).await?;
-    done(&answer, &format!("{verb}: {of} {id}"), output);
+    let answer = Client::new(&engine)?.post(&["runs", &id, verb], &body).await?;
+    done(&answer, &format!("{verb}: run {id}"), output);
+    Ok(())
+}
+
+/// What is parked is no run yet.
+async fn parked(decide: DecideParked, verb: &str, output: Output) -> Result<(), Error> {
+    let DecideParked { engine, id, rule, reason } = decide;
+    let client = Client::new(&engine)?;
+    let (answer, what) = match (id, rule) {
+        (Some(id), _) => {
+            (client.post(&["parked", &id, verb], &json!({"reason": reason})).await?, format!("firing {id}"))
+        }
+        (None, rule) => {
+            let body = json!({"reason": reason, "rule": rule});
+            (client.post(&["parked", verb], &body).await?, format!("all of rule {}", rule.unwrap_or_default()))
+        }
+    };
+    done(&answer, &format!("{verb}: {what}"), output);
     Ok(())
 }
 

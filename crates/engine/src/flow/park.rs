@@ -86,11 +86,8 @@ impl Engine {
         let rule = Key::of("rule", &[parked.fired.rule.as_bytes()]);
         let mut of = self.of_rule(rule);
         of.parked = of.parked.saturating_sub(1);
-        let gone = of.parked + of.held == 0 && self.config.owner(rule).is_none();
         self.keep_of_rule(rule, of);
-        if gone {
-            self.forget_breakers(rule);
-        }
+        self.gone(rule);
     }
 }
 

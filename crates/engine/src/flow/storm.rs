@@ -104,6 +104,14 @@ impl Engine {
         }
     }
 
+    /// Of a rule that is gone nothing is kept once nothing of it waits and nothing is parked.
+    pub(super) fn gone(&mut self, rule: Key) {
+        let of = self.of_rule(rule);
+        if of.parked + of.held == 0 && self.config.owner(rule).is_none() {
+            self.forget_breakers(rule);
+        }
+    }
+
     /// The breakers of a rule.
     pub(super) fn breakers(&self, rule: Key) -> impl Iterator<Item = &FlowRow> {
         let space = space(rule);

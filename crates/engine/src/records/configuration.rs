@@ -72,9 +72,7 @@ impl Engine {
                 continue;
             }
             let (halves, mut held) = (self.drop_halves(old.id), self.drop_lines(old.id));
-            if new.is_none() {
-                held += self.drop_held(old.id);
-            }
+            held += if new.is_none() { self.drop_flows(old.id) } else { self.drop_held(old.id) };
             if halves + held > 0 {
                 self.decided(old.name.to_string(), None, Verdict::Edited { halves, held });
             }

@@ -83,7 +83,7 @@ impl Bench {
         let outcome = self.engine.fold(record).unwrap();
         self.engine.settle();
         // Looking at thousands of runs after every record would make the tests of bounds slow.
-        if self.engine.state().runs.len() > 500 {
+        if self.engine.state().runs.len().max(self.engine.state().flows.len()) > 500 {
             return outcome;
         }
         let stuck: Vec<_> = self.engine.stuck().map(|run| format!("{run:?}")).collect();

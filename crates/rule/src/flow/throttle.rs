@@ -81,6 +81,11 @@ impl Throttle {
         Some(self.window.full(now, rate.limit, rate.per).unwrap_or(now))
     }
 
+    /// Lets those that wait go: they are gone, and what passed still counts.
+    pub fn clear(&mut self) -> std::ops::Range<u64> {
+        self.line.take()
+    }
+
     /// Whether nothing waits and nothing counts.
     #[must_use]
     pub fn idle(&self, now: Time, per: Span) -> bool {
