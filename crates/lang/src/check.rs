@@ -193,6 +193,10 @@ pub(crate) fn object_with(
 
 /// Fields whose texts are templates, and those inside of a template tree.
 fn nested(field: &Field, texts: Texts) -> Texts {
+    // An event that a scenario writes out. Elsewhere `event` is a pattern or a name.
+    if field.name == "event" && matches!(field.ty, Ty::Either(_)) {
+        return Texts::Templates;
+    }
     let evaluated = ["with", "set", "outputs", "env", "data", "extensions", "matrix", "items", "until", "emit", "fail"];
     if texts == Texts::Literal && evaluated.contains(&field.name) { Texts::Templates } else { texts }
 }

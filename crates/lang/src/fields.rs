@@ -528,13 +528,55 @@ static GIVEN: Shape = Shape {
     what: "an item of `given`",
     fields: &[
         Field::new("at", Ty::Duration, "When, from the start; 0s if left out."),
-        Field::new("event", Ty::Either(&[Ty::Map(&Ty::Any), Ty::Text]), "An event, or a file beside the scenario.")
-            .required(),
-        Field::new("times", COUNT, "How often; once if left out."),
-        Field::new("every", Ty::Duration, "How long from one to the next; 0s if left out."),
+        Field::new(
+            "event",
+            Ty::Either(&[Ty::Map(&Ty::Any), Ty::Text]),
+            "An event, or a file beside the scenario. Written out, `${{ index }}` in it is the number of the repetition.",
+        ),
+        Field::new("via", Ty::Ref, "With `event`: the source that it comes through."),
+        Field::new("times", COUNT, "With `event`: how often; once if left out."),
+        Field::new("every", Ty::Duration, "With `event`: how long from one to the next; 0s if left out."),
+        Field::new(
+            "apply",
+            Ty::Text,
+            "Another configuration is in force from then on: a file or folder beside the scenario, hidden from the folder's \
+             own by a name that begins with a dot; or the documents themselves, as a text of several lines.",
+        ),
+        Field::new("restart", Ty::Object(&RESTART), "The node stops, and starts again from what it has stored."),
+        Field::new("operator", Ty::Object(&OPERATOR), "What a person asks for."),
+        Field::new("source", Ty::Object(&SOURCE_SAYS), "What a source says of itself."),
     ],
+    one_of: &["event", "apply", "restart", "operator", "source"],
+    habits: &[("config", "apply"), ("command", "operator")],
+};
+
+static RESTART: Shape = Shape {
+    what: "`restart`",
+    fields: &[Field::new("down", Ty::Duration, "How long it is down.").required()],
     one_of: &[],
-    habits: &[],
+    habits: &[("for", "down")],
+};
+
+static OPERATOR: Shape = Shape {
+    what: "`operator`",
+    fields: &[
+        Field::new("rule", Ty::Ref, "The rule whose `mode` is changed."),
+        Field::new("mode", Ty::Choice(&["live", "shadow", "paused"]), "With `rule`: its mode from then on."),
+        Field::new("redrive", Ty::Ref, "All parked firings of this rule go on."),
+        Field::new("discard", Ty::Ref, "All parked firings of this rule are dropped."),
+    ],
+    one_of: &["rule", "redrive", "discard"],
+    habits: &[("pause", "rule: NAME, mode: paused"), ("resume", "rule: NAME, mode: live")],
+};
+
+static SOURCE_SAYS: Shape = Shape {
+    what: "what a source says",
+    fields: &[
+        Field::new("disconnected", Ty::Ref, "This source lost its connection."),
+        Field::new("caughtUp", Ty::Ref, "This source has delivered all that it had missed."),
+    ],
+    one_of: &["disconnected", "caughtUp"],
+    habits: &[("caught-up", "caughtUp"), ("connected", "caughtUp")],
 };
 
 static MOCK: Shape = Shape {
@@ -542,6 +584,7 @@ static MOCK: Shape = Shape {
     fields: &[
         RETURNS,
         FAILS_WITH,
+        AFTER,
         Field::new("sequence", Ty::List(&Ty::Object(&ANSWER)), "One after the other; the last goes on for ever."),
     ],
     one_of: &["returns", "fails", "sequence"],
@@ -550,13 +593,14 @@ static MOCK: Shape = Shape {
 
 static ANSWER: Shape = Shape {
     what: "an answer of an action",
-    fields: &[RETURNS, FAILS_WITH],
+    fields: &[RETURNS, FAILS_WITH, AFTER],
     one_of: &["returns", "fails"],
     habits: ANSWER_HABITS,
 };
 
 const RETURNS: Field = Field::new("returns", Ty::Any, "It succeeds with these outputs.");
 const FAILS_WITH: Field = Field::new("fails", Ty::Object(&FAILS), "It fails.");
+const AFTER: Field = Field::new("after", Ty::Duration, "How long that takes; it is done at once if left out.");
 const ANSWER_HABITS: &[(&str, &str)] =
     &[("return", "returns"), ("fail", "fails"), ("error", "fails"), ("outputs", "returns")];
 
@@ -574,17 +618,49 @@ static EXPECT: Shape = Shape {
     what: "an item of `expect`",
     fields: &[
         Field::new("rule", Ty::Ref, "A rule fires."),
-        Field::new("fires", Ty::Int(0, 1_000_000_000), "With `rule`: how often; at least once if left out."),
+        Field::new("fires", TIMES, "With `rule`: how often; at least once if nothing else is asked of it."),
+        Field::new("shadow", TIMES, "With `rule`: how often in shadow."),
+        Field::new("parked", TIMES, "With `rule`: how many firings wait for a person at the end."),
+        Field::new("waiting", TIMES, "With `rule`: how many keys are half-matched at the end."),
         Field::new("action", Ty::Text, "An action is called."),
         Field::new("run", Ty::Ref, "A run of this rule ends."),
         Field::new("status", Ty::Choice(STATUSES), "With `run`: as what."),
         Field::new("event", Ty::Text, "An event of this type is there."),
-        Field::new("times", Ty::Int(0, 1_000_000_000), "How often; at least once if left out."),
-        Field::new("with", Ty::Map(&Ty::Any), "With `action`: with at least these values."),
+        Field::new("decision", Ty::Ref, "This rule decides something else than to fire."),
+        Field::new("verdict", Ty::Choice(VERDICTS), "With `decision`: what."),
+        Field::new("refused", Ty::Text, "What `apply` gives is refused, with this in the message."),
+        Field::new("times", TIMES, "How often; at least once if left out."),
+        Field::new("at", Ty::Duration, "Only what happens exactly then, from the start."),
+        Field::new("key", Ty::Either(&[Ty::List(&Ty::Text), Ty::Text]), "With `rule` or `decision`: only of this key."),
+        Field::new("with", Ty::Map(&Ty::Any), "With `action` or `decision`: with at least these values."),
         Field::new("data", Ty::Any, "With `event`: with at least these data."),
     ],
-    one_of: &["rule", "action", "run", "event"],
+    one_of: &["rule", "action", "run", "event", "decision", "refused"],
     habits: &[("count", "times")],
 };
+
+const TIMES: Ty = Ty::Int(0, 1_000_000_000);
+
+/// As the engine writes them; a test of the scenarios holds the two lists together.
+const VERDICTS: &[&str] = &[
+    "notIf",
+    "error",
+    "paused",
+    "noKey",
+    "keyRefused",
+    "expired",
+    "unless",
+    "full",
+    "came",
+    "deduped",
+    "held",
+    "replaced",
+    "throttled",
+    "skipped",
+    "late",
+    "edited",
+    "chainCut",
+    "parked",
+];
 
 const STATUSES: &[&str] = &["running", "succeeded", "failed", "cancelled", "uncertain"];

@@ -18,7 +18,7 @@ pub use rule::{
     Backfill, Batch, Concurrency, Debounce, Dedupe, Excess, Item, KeySpec, Late, Order, OrderBy, PatternSpec, Repeat,
     Rule, RuleMode, RuleSpec, Running, Start, Storm, Throttle, TimeBy, When, WhenKind,
 };
-pub use scenario::{Event, Expect, Given, Mock, Scenario, ScenarioSpec, Subject};
+pub use scenario::{Event, Expect, Given, Happening, Manifests, Mock, Scenario, ScenarioSpec, Subject};
 pub use step::{
     Approve, Backoff, Branch, Cache, Case, Catch, Foreach, Jitter, Join, OnTimeout, Parallel, Retry, Since, Step,
     StepKind, UntilTime, Wait, WaitFor,

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use ensue_engine::config::check as compile;
-use ensue_lab::scenario::{self, Outcome};
+use ensue_event::ours::ConfigFile;
+use ensue_lab::scenario::{self, Beside, Outcome};
 use ensue_lang::Scenario;
 use serde_json::json;
 
@@ -29,8 +30,7 @@ pub(crate) fn test(path: &Path, name: Option<&str>, output: Output) -> Result<()
     for scenario in &scenarios {
         let beside = base.join(&scenario.file);
         let beside = beside.parent().unwrap_or(base);
-        let read = |name: &str| std::fs::read(beside.join(name)).map_err(|why| why.to_string());
-        let result = scenario::test(&files, scenario, &read);
+        let result = scenario::test(&files, scenario, &Folder(beside));
         let good = result.as_ref().is_ok_and(|outcome| outcome.differences.is_empty());
         failed += usize::from(!good);
         show(scenario, result, output);
@@ -42,6 +42,19 @@ pub(crate) fn test(path: &Path, name: Option<&str>, output: Output) -> Result<()
         output.line(format!("\n{passed} passed, {failed} failed in {:.1} s", began.elapsed().as_secs_f64()));
     }
     if failed == 0 { Ok(()) } else { Err(Error::Found) }
+}
+
+/// What lies beside a scenario.
+struct Folder<'a>(&'a Path);
+
+impl Beside for Folder<'_> {
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+        std::fs::read(self.0.join(name)).map_err(|why| why.to_string())
+    }
+
+    fn manifests(&self, name: &str) -> Result<Vec<ConfigFile>, String> {
+        read(&self.0.join(name)).map(|(files, _)| files).map_err(|why| why.to_string())
+    }
 }
 
 fn show(scenario: &Scenario, result: Result<Outcome, scenario::Error>, output: Output) {

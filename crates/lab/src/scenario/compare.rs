@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use ensue_event::Span;
+use ensue_event::ours::Mode;
 use ensue_lang::{Expect, Scenario, Subject};
 use serde_json::Value;
 
-use super::full;
-use super::stage::Played;
+use super::{Played, Ran, full};
 
 /// How a scenario went.
 #[derive(Debug, Clone)]
@@ -45,7 +46,7 @@ impl fmt::Display for Difference {
 }
 
 pub(super) fn compare(scenario: &Scenario, played: Played) -> Outcome {
-    let differences = scenario.expect.iter().filter_map(|expect| one(scenario, expect, &played)).collect();
+    let differences = scenario.expect.iter().flat_map(|expect| one(scenario, expect, &played)).collect();
     let mut unnamed: Vec<String> =
         played.calls.iter().filter(|call| !call.mocked).map(|call| call.action.clone()).collect();
     unnamed.sort();
@@ -53,22 +54,74 @@ pub(super) fn compare(scenario: &Scenario, played: Played) -> Outcome {
     Outcome { differences, unnamed, played }
 }
 
-fn one(scenario: &Scenario, expect: &Expect, played: &Played) -> Option<Difference> {
-    let (what, count, near) = match &expect.subject {
-        Subject::Rule { rule } => {
+/// What was counted, where it was counted, and what is to be shown where the count is another one.
+struct Counted {
+    what: String,
+    count: usize,
+    wanted: Option<u32>,
+    near: Vec<String>,
+}
+
+fn one(scenario: &Scenario, expect: &Expect, played: &Played) -> Vec<Difference> {
+    let at = expect.at.map(Span);
+    let then = |time: Span| at.is_none_or(|at| at == time);
+    let keyed = |key: &Option<String>| expect.key.as_ref().is_none_or(|wanted| key.as_ref() == Some(wanted));
+    let mut where_ = expect.key.as_ref().map_or_else(String::new, |key| format!(" for {key}"));
+    if let Some(at) = at {
+        where_.push_str(&format!(" at {at}"));
+    }
+    let wanted = expect.times;
+    let counted: Vec<Counted> = match &expect.subject {
+        Subject::Rule { rule, shadow, parked, waiting } => {
             let name = full(rule, scenario);
-            let fired = played.fired.get(&name).copied().unwrap_or(0);
-            let others: Vec<String> =
-                played.fired.iter().map(|(rule, times)| format!("rule {rule} fired {}", times_of(*times))).collect();
-            (format!("rule {name} fires"), fired, [others, played.errors.clone()].concat())
+            let mut near: Vec<String> = Vec::new();
+            for fired in played.fired.iter().filter(|fired| fired.rule == name) {
+                near.push(format!("it fired at {}{}{}", fired.at, of(&fired.key), shade(fired.mode)));
+            }
+            // Errors are shown below, with the record that they are about.
+            let told = played.decisions.iter().filter(|one| one.rule == name && one.verdict != "error");
+            near.extend(told.map(decision));
+            let others = played.times(Mode::Live);
+            near.extend(
+                others
+                    .iter()
+                    .filter(|(rule, _)| **rule != name)
+                    .map(|(rule, times)| format!("rule {rule} fired {}", times_of(*times as usize))),
+            );
+            near.extend(played.errors.clone());
+            let fires = |mode: Mode| {
+                let all = played.fired.iter().filter(|fired| fired.rule == name && fired.mode == mode);
+                all.filter(|fired| then(fired.at) && keyed(&fired.key)).count()
+            };
+            let mut all = Vec::new();
+            let mut add = |what: &str, count: usize, wanted: Option<u32>| {
+                let what = format!("rule {name} {what}{where_}");
+                all.push(Counted { what, count, wanted, near: near.clone() });
+            };
+            if wanted.is_some() || (shadow.is_none() && parked.is_none() && waiting.is_none()) {
+                add("fires", fires(Mode::Live), wanted);
+            }
+            if shadow.is_some() {
+                add("fires in shadow", fires(Mode::Shadow), *shadow);
+            }
+            if parked.is_some() {
+                let held = played.parked.iter().filter(|(rule, key)| *rule == name && keyed(key)).count();
+                add("is parked", held, *parked);
+            }
+            if waiting.is_some() {
+                let keys = played.waiting.get(&name).map_or(&[][..], Vec::as_slice);
+                add("waits with a half-matched key", keys.iter().filter(|key| keyed(key)).count(), *waiting);
+            }
+            all
         }
         Subject::Action { action, with } => {
-            let wanted = with.clone().unwrap_or(Value::Null);
+            let wanted_with = with.clone().unwrap_or(Value::Null);
             let calls: Vec<_> = played.calls.iter().filter(|call| call.action == *action).collect();
-            let met = calls.iter().filter(|call| lacks(&wanted, &call.with, "with").is_empty()).count();
+            let met =
+                calls.iter().filter(|call| then(call.at) && lacks(&wanted_with, &call.with, "with").is_empty()).count();
             let mut near = Vec::new();
             for call in &calls {
-                let lacking = lacks(&wanted, &call.with, "with");
+                let lacking = lacks(&wanted_with, &call.with, "with");
                 near.push(format!("{action} at {} by {}", call.at, call.by));
                 near.extend(lacking.iter().map(|line| format!("  {line}")));
             }
@@ -82,8 +135,8 @@ fn one(scenario: &Scenario, expect: &Expect, played: &Played) -> Option<Differen
                 });
                 near.extend(failures(played));
             }
-            let shown = if wanted.is_null() { String::new() } else { format!(" with {wanted}") };
-            (format!("action {action}{shown} is called"), u32::try_from(met).unwrap_or(u32::MAX), near)
+            let shown = if wanted_with.is_null() { String::new() } else { format!(" with {wanted_with}") };
+            vec![Counted { what: format!("action {action}{shown} is called{where_}"), count: met, wanted, near }]
         }
         Subject::Run { rule, status } => {
             let name = full(rule, scenario);
@@ -94,46 +147,94 @@ fn one(scenario: &Scenario, expect: &Expect, played: &Played) -> Option<Differen
                 .map(|run| format!("a run of {name} {} {}", run.status, run.why.as_deref().unwrap_or_default()))
                 .collect();
             let shown = status.as_deref().unwrap_or("there");
-            (format!("a run of {name} is {shown}"), u32::try_from(met).unwrap_or(u32::MAX), near)
+            vec![Counted { what: format!("a run of {name} is {shown}"), count: met, wanted, near }]
         }
         Subject::Event { kind, data } => {
-            let wanted = data.clone().unwrap_or(Value::Null);
-            let of_kind: Vec<_> = played.events.iter().filter(|(known, _)| known == kind).collect();
-            let met = of_kind.iter().filter(|(_, data)| lacks(&wanted, data, "data").is_empty()).count();
+            let wanted_data = data.clone().unwrap_or(Value::Null);
+            let of_kind: Vec<_> = played.events.iter().filter(|event| event.kind == *kind).collect();
+            let met = of_kind
+                .iter()
+                .filter(|event| then(event.at) && lacks(&wanted_data, &event.data, "data").is_empty())
+                .count();
             let mut near = Vec::new();
-            for (kind, data) in &of_kind {
-                near.push(format!("event {kind}"));
-                near.extend(lacks(&wanted, data, "data").iter().map(|line| format!("  {line}")));
+            for event in &of_kind {
+                near.push(format!(
+                    "event {kind}{}",
+                    if at.is_some() { format!(" at {}", event.at) } else { String::new() }
+                ));
+                near.extend(lacks(&wanted_data, &event.data, "data").iter().map(|line| format!("  {line}")));
             }
             if of_kind.is_empty() {
-                let mut kinds: Vec<&str> = played.events.iter().map(|(kind, _)| kind.as_str()).collect();
+                let mut kinds: Vec<&str> = played.events.iter().map(|event| event.kind.as_str()).collect();
                 kinds.sort_unstable();
                 kinds.dedup();
                 near.push(format!("there were events of {}", kinds.join(", ")));
             }
-            let shown = if wanted.is_null() { String::new() } else { format!(" with {wanted}") };
-            (format!("event {kind}{shown} is there"), u32::try_from(met).unwrap_or(u32::MAX), near)
+            let shown = if wanted_data.is_null() { String::new() } else { format!(" with {wanted_data}") };
+            vec![Counted { what: format!("event {kind}{shown} is there{where_}"), count: met, wanted, near }]
+        }
+        Subject::Decision { rule, verdict, with } => {
+            let name = full(rule, scenario);
+            let wanted_with = with.clone().unwrap_or(Value::Null);
+            let all: Vec<_> = played.decisions.iter().filter(|one| one.rule == name).collect();
+            let met = all
+                .iter()
+                .filter(|one| verdict.as_ref().is_none_or(|wanted| one.verdict == *wanted))
+                .filter(|one| then(one.at) && keyed(&one.key) && lacks(&wanted_with, &one.with, "with").is_empty())
+                .count();
+            let mut near: Vec<String> = all.into_iter().map(decision).collect();
+            if near.is_empty() {
+                near.push(format!("{name} decided nothing but to fire, {}", times_of(fires_of(played, &name))));
+            }
+            let shown = verdict.as_deref().unwrap_or("something");
+            let with = if wanted_with.is_null() { String::new() } else { format!(" with {wanted_with}") };
+            vec![Counted { what: format!("rule {name} decides {shown}{with}{where_}"), count: met, wanted, near }]
+        }
+        Subject::Refused { text } => {
+            let count = played.refused.iter().filter(|why| why.contains(text.as_str())).count();
+            let near = played.refused.iter().flat_map(|why| why.lines()).map(str::to_owned).collect();
+            vec![Counted { what: format!("a configuration is refused with `{text}`"), count, wanted, near }]
         }
     };
-    let (fits, wanted) = match expect.times {
-        Some(times) => (count == times, times_of(times)),
-        None => (count > 0, "at least once".to_owned()),
+    let differs = |one: Counted| {
+        let (fits, wanted) = match one.wanted {
+            Some(times) => (u32::try_from(one.count) == Ok(times), times_of(times as usize)),
+            None => (one.count > 0, "at least once".to_owned()),
+        };
+        if fits {
+            return None;
+        }
+        let mut actual = vec![times_of(one.count)];
+        actual.extend(one.near.into_iter().take(20));
+        let (file, line) = (scenario.file.clone(), expect.span.line);
+        Some(Difference { file, line, expected: format!("{} {wanted}", one.what), actual })
     };
-    if fits {
-        return None;
-    }
-    let mut actual = vec![times_of(count)];
-    actual.extend(near.into_iter().take(20));
-    let (file, line) = (scenario.file.clone(), expect.span.line);
-    Some(Difference { file, line, expected: format!("{what} {wanted}"), actual })
+    counted.into_iter().filter_map(differs).collect()
+}
+
+fn fires_of(played: &Played, rule: &str) -> usize {
+    played.fired.iter().filter(|fired| fired.rule == rule).count()
+}
+
+fn of(key: &Option<String>) -> String {
+    key.as_ref().map_or_else(String::new, |key| format!(" for {key}"))
+}
+
+const fn shade(mode: Mode) -> &'static str {
+    if matches!(mode, Mode::Live) { "" } else { " in shadow" }
+}
+
+fn decision(one: &super::Verdicted) -> String {
+    let with = if one.with.is_null() { String::new() } else { format!(" {}", one.with) };
+    format!("it decided at {}{}: {}{with}", one.at, of(&one.key), one.verdict)
 }
 
 fn failures(played: &Played) -> Vec<String> {
-    let why = |run: &super::stage::Ran| run.why.as_ref().map(|why| format!("a run of {} failed: {why}", run.rule));
+    let why = |run: &Ran| run.why.as_ref().map(|why| format!("a run of {} failed: {why}", run.rule));
     played.runs.iter().filter_map(why).chain(played.errors.iter().cloned()).collect()
 }
 
-fn times_of(times: u32) -> String {
+fn times_of(times: usize) -> String {
     match times {
         0 => "never".to_owned(),
         1 => "once".to_owned(),

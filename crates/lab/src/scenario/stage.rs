@@ -1,67 +1,24 @@
 //! Where a scenario is played.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use bytes::Bytes;
 use ensue_engine::{Engine, Outboxed};
-use ensue_event::http::{self, Message};
-use ensue_event::json::Scanner;
-use ensue_event::ours::{ActionAnswered, Answer, ConfigApplied, ConfigFile, Failure, Mode, Ours, Tick};
-use ensue_event::{Emission, Event, Origin, Position, Record, Span, Time};
+use ensue_event::ours::{
+    ActionAnswered, Answer, Command, ConfigApplied, ConfigFile, Failure, NodeStarted, NodeStopped, Operator, Ours,
+    SourceCaughtUp, SourceDisconnected, Tick,
+};
+use ensue_event::{Emission, Event, Key, Origin, Position, Record, Span, Time};
 use ensue_lang::{Mock, Scenario};
 use serde_json::{Value, json};
 
-use super::Error;
+use super::crash::{Crashes, From, Lived, Store};
+use super::given::{self, Comes};
+use super::{Beside, Call, Error, Played};
 
 /// The time at which every scenario starts: 2026-01-01T00:00:00Z, a Thursday.
-const START: Time = Time::from_secs(1_767_225_600);
+pub(super) const START: Time = Time::from_secs(1_767_225_600);
 /// How long a scenario without `until` goes on after its last event: every retry and timer of a sane automation.
 const GOES_ON: Span = Span::hours(24 * 7);
-
-/// A call of an action.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Call {
-    /// When, from the start.
-    pub at: Span,
-    /// The action.
-    pub action: String,
-    /// What it was called with.
-    pub with: Value,
-    /// The rule and step that called it.
-    pub by: String,
-    /// The scenario says what it answers.
-    pub mocked: bool,
-}
-
-/// A run that ended, or did not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
-    /// Its rule.
-    pub rule: String,
-    /// How it ended.
-    pub status: String,
-    /// Why it failed.
-    pub why: Option<String>,
-}
-
-/// What happened.
-#[derive(Debug, Clone, Default)]
-pub struct Played {
-    /// Firings by rule, with shadows apart.
-    pub fired: BTreeMap<String, u32>,
-    /// Shadow firings by rule.
-    pub shadows: BTreeMap<String, u32>,
-    /// Calls of actions, in order.
-    pub calls: Vec<Call>,
-    /// Runs.
-    pub runs: Vec<Ran>,
-    /// Events that were given or emitted, by type, with their data.
-    pub events: Vec<(String, Value)>,
-    /// Decisions that were errors.
-    pub errors: Vec<String>,
-    /// All records.
-    pub records: Vec<Record>,
-}
 
 pub(super) struct Stage<'a> {
     scenario: &'a Scenario,
@@ -69,78 +26,178 @@ pub(super) struct Stage<'a> {
     now: Time,
     played: Played,
     handed: Option<Emission>,
-    answered: BTreeMap<String, usize>,
+    /// How often each action was called.
+    called: BTreeMap<String, usize>,
+    /// Answers of actions that take their time, by when they come and in which order they were called.
+    answers: BTreeMap<(Time, usize), (Outboxed, Answer)>,
+    /// The sources and ids of events that came.
+    known: HashSet<(Box<str>, Box<str>)>,
+    boots: u32,
     most: usize,
+    store: Store,
+    crashes: Option<Crashes>,
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(files: &[ConfigFile], scenario: &'a Scenario, most: usize) -> Result<Stage<'a>, Error> {
-        let mut stage = Stage {
+    pub(super) fn new(scenario: &'a Scenario, most: usize, crashes: Option<Crashes>) -> Stage<'a> {
+        Stage {
             scenario,
             engine: Engine::new(),
             now: START,
             played: Played::default(),
             handed: None,
-            answered: BTreeMap::new(),
+            called: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            known: HashSet::new(),
+            boots: 0,
             most,
-        };
-        let applied = ConfigApplied { documents: Vec::new(), files: files.to_vec(), observe: false };
-        stage.append(Origin::Node, Ours::from(applied).event("configuration", "/ensue/scenario"))?;
-        Ok(stage)
+            store: Store::default(),
+            crashes,
+        }
     }
 
-    pub(super) fn play(mut self, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Result<Played, Error> {
-        let mut given = self.given(read)?;
-        // Two events of one time keep the order in which they are written.
-        given.sort_by_key(|(at, _)| *at);
+    pub(super) fn play(mut self, files: &[ConfigFile], beside: &dyn Beside) -> Result<Lived, Error> {
+        let given = given::all(self.scenario, beside)?;
         let last = given.last().map_or(Span::ZERO, |(at, _)| *at);
-        for (at, event) in given {
+        self.apply(files.to_vec())?;
+        for (at, comes) in given {
             self.go_to(START + at)?;
-            self.append(Origin::Source("scenario".into()), event)?;
+            self.meet(comes)?;
         }
-        let end = START + last + self.scenario.until.map_or(GOES_ON, Span);
+        let end = self.now.max(START + last) + self.scenario.until.map_or(GOES_ON, Span);
         self.go_to(end)?;
-        for (_, run) in self.engine.state().runs.iter() {
-            let why = run
-                .failed
-                .as_ref()
-                .map(|failed| format!("step {}: {}: {}", failed.step, failed.error.name, failed.error.message));
-            self.played.runs.push(Ran { rule: run.rule.clone(), status: run.status.as_str().to_owned(), why });
-        }
-        for ((position, who), decision) in self.engine.state().decisions.iter() {
-            for decision in &decision.all {
-                if let ensue_engine::Verdict::Error { expression, why } = &decision.verdict {
-                    self.played.errors.push(format!("record {position}, rule {who}: `{expression}`: {why}"));
-                }
-            }
-        }
-        Ok(self.played)
+        self.played.end(&self.engine);
+        self.store.checkpoint(&mut self.engine, self.played.records.len());
+        Ok(Lived { played: self.played, rows: self.store.into_rows() })
     }
 
-    /// Lets time pass: every timer on the way is met by a tick at its time.
+    /// Lets time pass: every timer on the way is met by a tick at its time, and every action answers at its own.
     fn go_to(&mut self, until: Time) -> Result<(), Error> {
-        while let Some(due) = self.engine.due().filter(|due| *due <= until) {
-            self.now = self.now.max(due);
-            let id = format!("tick-{}", self.played.records.len());
-            self.append(Origin::Node, Ours::from(Tick {}).event(id, "/ensue/scenario"))?;
+        loop {
+            let due = self.engine.due().filter(|due| *due <= until);
+            let answer = self.answers.keys().next().copied().filter(|(at, _)| *at <= until);
+            match (answer, due) {
+                (Some((at, turn)), due) if due.is_none_or(|due| at <= due) => {
+                    self.now = self.now.max(at);
+                    if let Some((row, answer)) = self.answers.remove(&(at, turn)) {
+                        self.append(Origin::Node, told(&row, answer))?;
+                    }
+                }
+                (_, Some(due)) => {
+                    self.now = self.now.max(due);
+                    let id = format!("tick-{}", self.played.records.len());
+                    self.ours(Tick {}, id)?;
+                }
+                _ => break,
+            }
         }
         self.now = self.now.max(until);
         Ok(())
     }
 
+    fn meet(&mut self, comes: Comes) -> Result<(), Error> {
+        let number = self.played.records.len();
+        match comes {
+            Comes::Event { event, via } => {
+                if !self.known.insert((event.source.clone(), event.id.clone())) {
+                    self.played.known += 1;
+                    return Ok(());
+                }
+                self.append(Origin::Source(via.as_ref().into()), *event)
+            }
+            Comes::Apply(files) => self.apply(files),
+            Comes::Restart { down } => self.restart(down),
+            Comes::Mode { rule, mode } => self.operator(Command::SetMode { rule, mode }),
+            Comes::Redrive { rule } => {
+                for firing in self.parked(&rule) {
+                    self.operator(Command::Redrive { firing })?;
+                }
+                Ok(())
+            }
+            Comes::Discard { rule } => {
+                for firing in self.parked(&rule) {
+                    self.operator(Command::Discard { firing })?;
+                }
+                Ok(())
+            }
+            Comes::Disconnected { source } => {
+                let reason = "the scenario says so".to_owned();
+                self.ours(SourceDisconnected { source, reason }, format!("source-{number}"))
+            }
+            Comes::CaughtUp { source } => self.ours(SourceCaughtUp { source }, format!("source-{number}")),
+        }
+    }
+
+    /// Puts a configuration in force, or notes why it cannot be.
+    fn apply(&mut self, files: Vec<ConfigFile>) -> Result<(), Error> {
+        let first = self.played.records.is_empty();
+        let checked = ensue_engine::config::check(&files);
+        if checked.compiled.is_none() && !first {
+            self.played.refused.push(checked.render(false));
+            return Ok(());
+        }
+        let id =
+            if first { "configuration".to_owned() } else { format!("configuration-{}", self.played.records.len()) };
+        self.ours(ConfigApplied { documents: Vec::new(), files, observe: false }, id)
+    }
+
+    fn restart(&mut self, down: Span) -> Result<(), Error> {
+        let number = self.played.records.len();
+        self.ours(NodeStopped { reason: "the scenario says so".into() }, format!("stopped-{number}"))?;
+        let stopped_at = self.played.records.last().map(|record| record.at);
+        self.now = self.now + down;
+        self.boots += 1;
+        let started = NodeStarted {
+            version: env!("CARGO_PKG_VERSION").into(),
+            fold: ensue_engine::FOLD,
+            boot: format!("scenario-{}", self.boots),
+            stopped_at,
+            clean: true,
+        };
+        let records = self.played.records.len();
+        self.store.checkpoint(&mut self.engine, records);
+        self.engine = self.store.recover(From::Rows { every: 1 }, &self.played.records)?;
+        self.ours(started, format!("started-{number}"))
+    }
+
+    fn operator(&mut self, command: Command) -> Result<(), Error> {
+        let id = format!("operator-{}", self.played.records.len());
+        let (actor, reason) = ("scenario".to_owned(), "the scenario says so".to_owned());
+        self.ours(Operator { command, actor, reason }, id)
+    }
+
+    /// The parked firings of a rule, oldest first.
+    fn parked(&self, rule: &str) -> Vec<Key> {
+        let parked = self.engine.state().parked.iter().filter(|(_, parked)| parked.fired.rule == rule);
+        let mut parked: Vec<(Time, Position, Key)> = parked
+            .map(|(key, parked)| {
+                let first = parked.fired.events.last().map_or(Position(0), |took| took.position);
+                (parked.since, first, *key)
+            })
+            .collect();
+        parked.sort_unstable();
+        parked.into_iter().map(|(_, _, key)| key).collect()
+    }
+
+    fn ours(&mut self, ours: impl Into<Ours>, id: String) -> Result<(), Error> {
+        self.append(Origin::Node, ours.into().event(id, "/ensue/scenario"))
+    }
+
     /// Appends a record, folds it, and all that follows from it at the same time.
     fn append(&mut self, origin: Origin, event: Event) -> Result<(), Error> {
-        let mut waiting = std::collections::VecDeque::from([(origin, event)]);
+        let mut waiting = VecDeque::from([(origin, event)]);
         while let Some((origin, event)) = waiting.pop_front() {
             if self.played.records.len() >= self.most {
                 return Err(Error::Endless(self.most));
             }
             let position = Position(self.played.records.len() as u64);
             let record = Record { position, at: self.now, origin, event };
-            self.watch(&record);
+            self.played.watch(&record);
             let outcome = self.engine.fold(&record).map_err(|why| Error::Fold(why.to_string()))?;
             self.engine.settle();
+            self.played.decided(&self.engine, position);
             self.played.records.push(record);
+            self.crash()?;
             let new: Vec<(Emission, Event)> =
                 self.engine.emissions(self.handed).map(|(place, event)| (place, event.clone())).collect();
             if let Some((place, _)) = new.last() {
@@ -149,29 +206,36 @@ impl<'a> Stage<'a> {
             waiting.extend(new.into_iter().map(|(place, event)| (Origin::Emitted(place), event)));
             for key in outcome.ready {
                 if let Some(row) = self.engine.state().outbox.get(&key).map(|row| row.as_ref().clone()) {
-                    let answer = self.answer(&row);
-                    let id = format!("{}.{}.answered", row.effect.key, row.effect.attempt);
-                    let told = Ours::from(ActionAnswered { of: row.attempt(), answer });
-                    waiting.push_back((Origin::Node, told.event(id, "/ensue/scenario")));
+                    let (after, answer) = self.call(&row);
+                    if after <= Span::ZERO {
+                        waiting.push_back((Origin::Node, told(&row, answer)));
+                    } else {
+                        let turn = self.played.calls.len();
+                        self.answers.insert((self.now + after, turn), (row, answer));
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    fn watch(&mut self, record: &Record) {
-        if matches!(record.origin, Origin::Node) {
-            return;
+    /// Takes a checkpoint and throws the engine away, where that is to happen.
+    fn crash(&mut self) -> Result<(), Error> {
+        let Some(crashes) = &self.crashes else { return Ok(()) };
+        let records = self.played.records.len();
+        if crashes.after.contains(&records) {
+            self.engine = self.store.recover(crashes.from, &self.played.records)?;
         }
-        if let Ok(Ours::RuleFired(fired)) = Ours::of(&record.event) {
-            let counts = if fired.mode == Mode::Live { &mut self.played.fired } else { &mut self.played.shadows };
-            *counts.entry(fired.rule).or_insert(0) += 1;
+        if let From::Rows { every } = crashes.from
+            && records % every.max(1) == 0
+        {
+            self.store.checkpoint(&mut self.engine, records);
         }
-        let data = record.event.json().and_then(|json| serde_json::from_slice(json).ok()).unwrap_or(Value::Null);
-        self.played.events.push((record.event.kind.to_string(), data));
+        Ok(())
     }
 
-    fn answer(&mut self, row: &Outboxed) -> Answer {
+    /// An action is called: how long it takes, and what it answers.
+    fn call(&mut self, row: &Outboxed) -> (Span, Answer) {
         let effect = &row.effect;
         let mock = self.scenario.actions.get(&effect.action);
         self.played.calls.push(Call {
@@ -181,64 +245,37 @@ impl<'a> Stage<'a> {
             by: format!("{}: {}", effect.rule, effect.step),
             mocked: mock.is_some(),
         });
-        let count = self.answered.entry(effect.action.clone()).or_insert(0);
+        let count = self.called.entry(effect.action.clone()).or_insert(0);
         let turn = *count;
         *count += 1;
-        mock.map_or(Answer::Ok(json!({})), |mock| mocked(mock, turn))
-    }
-
-    fn given(&self, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Result<Vec<(Span, Event)>, Error> {
-        let file = &self.scenario.file;
-        let mut out = Vec::new();
-        for (number, given) in self.scenario.given.iter().enumerate() {
-            let line = given.span.line;
-            let wrong = |why: String| Error::Event { file: file.clone(), line, why };
-            let value = match &given.event {
-                ensue_lang::Event::Inline(value) => value.clone(),
-                ensue_lang::Event::File(name) => {
-                    let bytes =
-                        read(name).map_err(|why| Error::File { file: file.clone(), line, name: name.clone(), why })?;
-                    serde_json::from_slice(&bytes).map_err(|why| wrong(format!("{name}: {why}")))?
-                }
-            };
-            for turn in 0..given.times.max(1) {
-                let at = Span(given.at + given.every * i64::from(turn));
-                let event = event(&value, number, turn, START + at).map_err(wrong)?;
-                out.push((at, event));
-            }
+        let (after, answer) = mock.map_or((Span::ZERO, Answer::Ok(json!({}))), |mock| mocked(mock, turn));
+        if after > effect.timeout && effect.timeout > Span::ZERO {
+            let message = format!("no answer within {}", effect.timeout);
+            return (effect.timeout, Answer::Err(Failure::new("Timeout", message).retryable()));
         }
-        Ok(out)
+        (after, answer)
     }
 }
 
-fn mocked(mock: &Mock, turn: usize) -> Answer {
+fn told(row: &Outboxed, answer: Answer) -> Event {
+    let id = format!("{}.{}.answered", row.effect.key, row.effect.attempt);
+    Ours::from(ActionAnswered { of: row.attempt(), answer }).event(id, "/ensue/scenario")
+}
+
+fn mocked(mock: &Mock, turn: usize) -> (Span, Answer) {
+    let now = |answer| (Span::ZERO, answer);
     match mock {
-        Mock::Returns(outputs) => Answer::Ok(outputs.clone()),
+        Mock::Returns(outputs) => now(Answer::Ok(outputs.clone())),
         Mock::Fails { name, message } => {
             let failure = Failure::new(name, message.clone());
             // What the real action would call worth another try is so here.
             let passing = matches!(name.as_str(), "Connect" | "Timeout" | "Status");
-            Answer::Err(if passing { failure.retryable() } else { failure })
+            now(Answer::Err(if passing { failure.retryable() } else { failure }))
         }
         Mock::Sequence(mocks) => {
             let at = turn.min(mocks.len().saturating_sub(1));
-            mocks.get(at).map_or(Answer::Ok(json!({})), |mock| mocked(mock, 0))
+            mocks.get(at).map_or_else(|| now(Answer::Ok(Value::Object(serde_json::Map::new()))), |mock| mocked(mock, 0))
         }
+        Mock::After(after, mock) => (Span(*after), mocked(mock, turn).1),
     }
-}
-
-/// A CloudEvent from what is written: what is left out is filled in, and each repetition gets an id of its own.
-fn event(value: &Value, number: usize, turn: u32, at: Time) -> Result<Event, String> {
-    let mut object = value.as_object().cloned().ok_or("a map of attributes and `data` is expected")?;
-    object.entry("specversion").or_insert_with(|| "1.0".into());
-    object.entry("source").or_insert_with(|| "/scenario".into());
-    object.entry("time").or_insert_with(|| at.to_string().into());
-    let id = object.get("id").and_then(Value::as_str).map_or_else(|| format!("given-{number}"), str::to_owned);
-    let id = if turn == 0 { id } else { format!("{id}-{turn}") };
-    object.insert("id".into(), id.into());
-    let body = Bytes::from(Value::Object(object).to_string());
-    let none: [(&str, &[u8]); 0] = [];
-    let message = Message { content_type: Some("application/cloudevents+json"), headers: none, body };
-    let batch = http::decode(message, &mut Scanner::new()).map_err(|why| why.to_string())?;
-    batch.events.into_iter().next().ok_or_else(|| "there is no event in it".to_owned())
 }

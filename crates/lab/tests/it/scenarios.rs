@@ -116,7 +116,8 @@ fn wrong_expectations_show_what_happened_instead() {
     scenarios/s.yaml:8
       expected  rule default/order fires 3 times
       happened  twice
-                rule default/order fired twice
+                it fired at 0s
+                it fired at 1m
                 record 13, rule default/order: `event.data.total > 0`: cannot apply `>` to string and int; int(…) or double(…) makes a number of text
     scenarios/s.yaml:9
       expected  rule default/loop fires at least once

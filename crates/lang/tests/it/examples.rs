@@ -1,6 +1,6 @@
 //! Rules as people write them.
 
-use ensue_lang::{KeySpec, Mock, RuleMode, StepKind, Subject, WhenKind};
+use ensue_lang::{Happening, KeySpec, Mock, RuleMode, StepKind, Subject, WhenKind};
 use serde_json::json;
 
 use super::{fixture, lines, read};
@@ -73,7 +73,8 @@ fn everything_that_this_version_runs_is_read_without_a_word() {
     assert!(cases[2].steps[0].continue_on_error);
 
     let scenario = config.scenarios.values().next().unwrap();
-    assert_eq!((scenario.given[1].at, scenario.given[1].times, scenario.given[1].every), (60_000_000, 3, 2_000_000));
+    let Happening::Event { times, every, .. } = &scenario.given[1].what else { panic!() };
+    assert_eq!((scenario.given[1].at, *times, *every), (60_000_000, 3, 2_000_000));
     assert!(matches!(&scenario.actions["slack/post"], Mock::Sequence(list) if list.len() == 2));
     assert_eq!(scenario.expect[0].times, Some(1));
     assert!(matches!(&scenario.expect[1].subject, Subject::Action { action, with: Some(_) } if action == "git/commit"));

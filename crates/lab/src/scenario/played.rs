@@ -1,0 +1,182 @@
+//! What happened in a scenario.
+
+use std::collections::BTreeMap;
+
+use ensue_engine::{Decided, Engine, Verdict};
+use ensue_event::ours::{Mode, Ours};
+use ensue_event::{Key, Origin, Position, Record, Span, Time};
+use serde_json::Value;
+
+use super::stage::START;
+
+/// A rule's decision to act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fired {
+    /// When, from the start.
+    pub at: Span,
+    /// `namespace/name` of the rule.
+    pub rule: String,
+    /// Its key.
+    pub key: Option<String>,
+    /// Whether it acted.
+    pub mode: Mode,
+    /// The id of the firing.
+    pub firing: Key,
+}
+
+/// A rule's decision about an event, where it did not fire.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdicted {
+    /// When, from the start.
+    pub at: Span,
+    /// `namespace/name` of the rule.
+    pub rule: String,
+    /// Its key.
+    pub key: Option<String>,
+    /// The word for it: `deduped`.
+    pub verdict: String,
+    /// What it says beside.
+    pub with: Value,
+}
+
+/// A call of an action.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// When, from the start.
+    pub at: Span,
+    /// The action.
+    pub action: String,
+    /// What it was called with.
+    pub with: Value,
+    /// The rule and step that called it.
+    pub by: String,
+    /// The scenario says what it answers.
+    pub mocked: bool,
+}
+
+/// A run that ended, or did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Its rule.
+    pub rule: String,
+    /// How it ended.
+    pub status: String,
+    /// Why it failed.
+    pub why: Option<String>,
+}
+
+/// An event that was given or emitted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Happened {
+    /// When, from the start.
+    pub at: Span,
+    /// Its type.
+    pub kind: String,
+    /// Its data.
+    pub data: Value,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Default)]
+pub struct Played {
+    /// Firings, in order.
+    pub fired: Vec<Fired>,
+    /// Decisions not to fire, in order.
+    pub decisions: Vec<Verdicted>,
+    /// How many more decisions there were at records that many keys had a say in.
+    pub more: u64,
+    /// Calls of actions, in order.
+    pub calls: Vec<Call>,
+    /// Runs.
+    pub runs: Vec<Ran>,
+    /// Events that were given or emitted.
+    pub events: Vec<Happened>,
+    /// Decisions that were errors.
+    pub errors: Vec<String>,
+    /// Configurations that were refused, with all that is wrong with them.
+    pub refused: Vec<String>,
+    /// Events that were known already, by their source and id: as at the door of a node, nothing came of them.
+    pub known: u32,
+    /// Half-matched keys at the end, by rule.
+    pub waiting: BTreeMap<String, Vec<Option<String>>>,
+    /// Firings that wait for a person at the end: rule and key.
+    pub parked: Vec<(String, Option<String>)>,
+    /// All records.
+    pub records: Vec<Record>,
+}
+
+impl Played {
+    /// Firings by rule, live ones or shadows.
+    #[must_use]
+    pub fn times(&self, mode: Mode) -> BTreeMap<&str, u32> {
+        let mut times = BTreeMap::new();
+        for fired in self.fired.iter().filter(|fired| fired.mode == mode) {
+            *times.entry(fired.rule.as_str()).or_insert(0) += 1;
+        }
+        times
+    }
+
+    /// Notes what a record is, before it is folded.
+    pub(super) fn watch(&mut self, record: &Record) {
+        if matches!(record.origin, Origin::Node) {
+            return;
+        }
+        let at = record.at.since(START);
+        if let Ok(Ours::RuleFired(fired)) = Ours::of(&record.event) {
+            let ensue_event::ours::RuleFired { firing, rule, mode, key, .. } = fired;
+            self.fired.push(Fired { at, rule, key, mode, firing });
+        }
+        let data = record.event.json().and_then(|json| serde_json::from_slice(json).ok()).unwrap_or(Value::Null);
+        self.events.push(Happened { at, kind: record.event.kind.to_string(), data });
+    }
+
+    /// Notes what was decided at a record, after it is folded.
+    pub(super) fn decided(&mut self, engine: &Engine, position: Position) {
+        let decisions = engine.state().decisions.from((position, String::new())..);
+        for ((_, who), decided) in decisions.take_while(|((at, _), _)| *at == position) {
+            let Decided { all, more } = decided.as_ref();
+            self.more += u64::from(*more);
+            for decision in all {
+                if let Verdict::Error { expression, why } = &decision.verdict {
+                    self.errors.push(format!("record {position}, rule {who}: `{expression}`: {why}"));
+                }
+                let (verdict, with) = words(&decision.verdict);
+                let (at, rule, key) = (decision.at.since(START), who.clone(), decision.key.clone());
+                self.decisions.push(Verdicted { at, rule, key, verdict, with });
+            }
+        }
+    }
+
+    /// Notes how things stand at the end.
+    pub(super) fn end(&mut self, engine: &Engine) {
+        let state = engine.state();
+        let mut runs: Vec<(Time, &ensue_run::Run)> =
+            state.runs.iter().map(|(_, run)| (run.started, run.as_ref())).collect();
+        runs.sort_by_key(|(started, _)| *started);
+        for (_, run) in runs {
+            let why = run
+                .failed
+                .as_ref()
+                .map(|failed| format!("step {}: {}: {}", failed.step, failed.error.name, failed.error.message));
+            self.runs.push(Ran { rule: run.rule.clone(), status: run.status.as_str().to_owned(), why });
+        }
+        for ((rule, _), _) in state.halves.iter() {
+            if let Some(decider) = engine.config().owner(*rule) {
+                self.waiting.entry(decider.name.to_string()).or_default().push(None);
+            }
+        }
+        self.parked =
+            state.parked.iter().map(|(_, parked)| (parked.fired.rule.clone(), parked.fired.key.clone())).collect();
+    }
+}
+
+/// A verdict as its word and its fields.
+fn words(verdict: &Verdict) -> (String, Value) {
+    match serde_json::to_value(verdict) {
+        Ok(Value::String(word)) => (word, Value::Null),
+        Ok(Value::Object(tagged)) => {
+            tagged.into_iter().next().map_or_else(|| (String::new(), Value::Null), |(word, with)| (word, with))
+        }
+        _ => (String::new(), Value::Null),
+    }
+}
