@@ -538,7 +538,7 @@ static GIVEN: Shape = Shape {
         Field::new("every", Ty::Duration, "With `event`: how long from one to the next; 0s if left out."),
         Field::new(
             "apply",
-            Ty::Text,
+            Ty::Template,
             "Another configuration is in force from then on: a file or folder beside the scenario, hidden from the folder's \
              own by a name that begins with a dot; or the documents themselves, as a text of several lines.",
         ),
@@ -621,7 +621,7 @@ static EXPECT: Shape = Shape {
         Field::new("fires", TIMES, "With `rule`: how often; at least once if nothing else is asked of it."),
         Field::new("shadow", TIMES, "With `rule`: how often in shadow."),
         Field::new("parked", TIMES, "With `rule`: how many firings wait for a person at the end."),
-        Field::new("waiting", TIMES, "With `rule`: how many keys are half-matched at the end."),
+        Field::new("waiting", TIMES, "With `rule`: how many half-matches wait at the end."),
         Field::new("action", Ty::Text, "An action is called."),
         Field::new("run", Ty::Ref, "A run of this rule ends."),
         Field::new("status", Ty::Choice(STATUSES), "With `run`: as what."),

@@ -110,7 +110,7 @@ fn one(scenario: &Scenario, expect: &Expect, played: &Played) -> Vec<Difference>
             }
             if waiting.is_some() {
                 let keys = played.waiting.get(&name).map_or(&[][..], Vec::as_slice);
-                add("waits with a half-matched key", keys.iter().filter(|key| keyed(key)).count(), *waiting);
+                add("waits with a half-match", keys.iter().filter(|key| keyed(key)).count(), *waiting);
             }
             all
         }

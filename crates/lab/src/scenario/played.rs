@@ -97,7 +97,7 @@ pub struct Played {
     pub refused: Vec<String>,
     /// Events that were known already, by their source and id: as at the door of a node, nothing came of them.
     pub known: u32,
-    /// Half-matched keys at the end, by rule.
+    /// The keys of the half-matches that wait at the end, by rule.
     pub waiting: BTreeMap<String, Vec<Option<String>>>,
     /// Firings that wait for a person at the end: rule and key.
     pub parked: Vec<(String, Option<String>)>,
@@ -160,9 +160,13 @@ impl Played {
                 .map(|failed| format!("step {}: {}: {}", failed.step, failed.error.name, failed.error.message));
             self.runs.push(Ran { rule: run.rule.clone(), status: run.status.as_str().to_owned(), why });
         }
-        for ((rule, _), _) in state.halves.iter() {
-            if let Some(decider) = engine.config().owner(*rule) {
-                self.waiting.entry(decider.name.to_string()).or_default().push(None);
+        for decider in &engine.config().rules {
+            // A silence that was told waits for nothing: the key is only remembered.
+            let silent = matches!(decider.rule.when.kind, ensue_lang::WhenKind::Absence { after: None, .. });
+            let waiting = ensue_engine::halves(engine, &decider.name);
+            let keys: Vec<_> = waiting.filter(|one| !silent || one.until.is_some()).map(|one| one.key).collect();
+            if !keys.is_empty() {
+                self.waiting.insert(decider.name.to_string(), keys);
             }
         }
         self.parked =

@@ -131,10 +131,13 @@ impl<'a> Stage<'a> {
     /// Puts a configuration in force, or notes why it cannot be.
     fn apply(&mut self, files: Vec<ConfigFile>) -> Result<(), Error> {
         let first = self.played.records.is_empty();
-        let checked = ensue_engine::config::check(&files);
-        if checked.compiled.is_none() && !first {
-            self.played.refused.push(checked.render(false));
-            return Ok(());
+        // The folder's own was checked before: whoever plays it took the scenario from there.
+        if !first {
+            let checked = ensue_engine::config::check(&files);
+            if checked.compiled.is_none() {
+                self.played.refused.push(checked.render(false));
+                return Ok(());
+            }
         }
         let id =
             if first { "configuration".to_owned() } else { format!("configuration-{}", self.played.records.len()) };

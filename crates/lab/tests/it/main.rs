@@ -17,5 +17,6 @@ mod example;
 mod fuzz;
 mod scenarios;
 mod simulator;
+mod spec;
 mod why;
 mod why_not;
