@@ -4,7 +4,7 @@
 //! the product, and builds in seconds: it knows the crates by their files and by `cargo metadata`, and imports none.
 //!
 //! Map: [`workspace`] (what there is) and [`shell`] (running programs) → [`ci`], which is [`tidy`] + [`test`](mod@test) (with
-//! [`servers`]) + [`reference`](mod@reference) → [`sim`], [`crash`], [`bench`](mod@bench).
+//! [`servers`]) + [`reference`](mod@reference) (with [`rules`]) → [`sim`], [`crash`], [`bench`](mod@bench).
 
 mod shell;
 mod workspace;
@@ -18,6 +18,7 @@ mod test;
 mod bench;
 mod crash;
 mod reference;
+mod rules;
 mod sim;
 
 use std::process::ExitCode;

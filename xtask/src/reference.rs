@@ -1,12 +1,12 @@
 //! The generated pages of `docs/reference/`: what the program says of itself.
 
-use crate::{Result, nothing_left, shell, take_flag, workspace};
+use crate::{Result, nothing_left, rules, shell, take_flag, workspace};
 
 /// Stands first in every generated page.
 const MADE: &str = "<!-- Made by `cargo xtask gen`; changes are made in its source. -->\n\n";
 
 /// The pages, as `ensue reference PAGE` prints them. The JSON Schema is not among them: `ensue schema` prints it, and it
-/// is long.
+/// is long. One more, `rules`, is made from `spec/`.
 const PAGES: [&str; 3] = ["records", "language", "cli"];
 
 /// Writes the pages, or with `--check` says which ones are not up to date.
@@ -15,9 +15,13 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     let check = take_flag(&mut arguments, "--check");
     nothing_left(&arguments)?;
     let mut stale = Vec::new();
+    let mut pages = vec![("rules", rules::page()?)];
     for page in PAGES {
+        pages.push((page, shell::output(ensue().args(["reference", page]))?));
+    }
+    for (page, text) in pages {
         let path = format!("docs/reference/{page}.md");
-        let text = format!("{MADE}{}", shell::output(ensue().args(["reference", page]))?);
+        let text = format!("{MADE}{text}");
         if workspace::read(&path).is_ok_and(|old| old == text) {
             continue;
         }

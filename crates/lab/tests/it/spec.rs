@@ -13,11 +13,12 @@ use ensue_lang::Scenario;
 
 const PROVES: &str = "ensue.dev/proves";
 /// Scenarios of at most so many records are crashed at every one of them, each in a life of its own.
-const EACH: usize = 60;
+const EACH: usize = 40;
 /// Of longer ones, at so many places, evenly spread.
 const SPREAD: usize = 20;
-/// And those past this in one life: the log is folded anew a few times only.
+/// And those past this, or with more bytes of data, in one life: the log is folded anew a few times only.
 const LONG: usize = 2_000;
+const LARGE: usize = 100_000;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec")
@@ -42,7 +43,10 @@ fn read(path: &Path) -> Result<(Vec<ConfigFile>, Vec<Scenario>), String> {
     let checked = ensue_engine::config::check(&files);
     let Some(compiled) = &checked.compiled else { return Err(checked.render(false)) };
     let scenarios = compiled.config.scenarios.values().map(|scenario| scenario.as_ref().clone()).collect();
-    Ok((files, scenarios))
+    // What is played is read at every start: without the scenarios that is a fraction.
+    let text = files[0].text.split("\n---\n").filter(|document| !document.contains("\nkind: Scenario\n"));
+    let text = text.collect::<Vec<_>>().join("\n---\n");
+    Ok((vec![ConfigFile { path: files[0].path.clone(), text }], scenarios))
 }
 
 fn all() -> Vec<PathBuf> {
@@ -84,20 +88,22 @@ fn wrong(files: &[ConfigFile], scenario: &Scenario) -> Option<String> {
 /// The crashes that a scenario must live through.
 fn lives(plain: &Lived) -> Vec<Crashes> {
     let records = plain.played.records.len();
-    if records > LONG {
+    let size: usize = plain.played.records.iter().filter_map(|record| record.event.json()).map(|json| json.len()).sum();
+    if records > LONG || size > LARGE {
         let rows = Crashes { after: scenario::spread(records, SPREAD), from: From::Rows { every: 97 } };
         return vec![rows, Crashes { after: scenario::spread(records, 2), from: From::Log }];
     }
-    let places = scenario::spread(records, if records <= EACH { records } else { SPREAD });
-    let mut lives: Vec<Crashes> = Vec::new();
-    for place in &places {
-        let after = BTreeSet::from([*place]);
-        // A checkpoint at every record would leave nothing to fold again; one at every third, from none to two.
-        lives.push(Crashes { after: after.clone(), from: From::Rows { every: 3 } });
-        lives.push(Crashes { after, from: From::Log });
-    }
-    // And one life with a crash at each of them.
-    lives.push(Crashes { after: places, from: From::Rows { every: 1 } });
+    let few = records <= EACH;
+    let places: Vec<usize> = scenario::spread(records, if few { records } else { SPREAD }).into_iter().collect();
+    // Few records: a life for each of them. Else four, each with every fourth of the places.
+    let groups = if few { places.len() } else { 4 };
+    let group = |first: usize| places.iter().copied().skip(first).step_by(groups).collect();
+    // A checkpoint at every record would leave nothing to fold again; one at every third, from none to two.
+    let mut lives: Vec<Crashes> =
+        (0..groups).map(|first| Crashes { after: group(first), from: From::Rows { every: 3 } }).collect();
+    let all: BTreeSet<usize> = places.iter().copied().collect();
+    lives.push(Crashes { after: all.clone(), from: From::Rows { every: 1 } });
+    lives.push(Crashes { after: all, from: From::Log });
     lives
 }
 
