@@ -60,6 +60,11 @@ pub(super) fn rule(cx: &mut Cx<'_>, spec: &Node) -> Option<RuleSpec> {
     if batch.is_some() {
         scope = scope.and("batch");
     }
+    if let (Some(first), Some(second), false) = (spec.entry("debounce"), spec.entry("batch"), cx.pinned) {
+        let message = "`debounce` and `batch` exclude each other in a rule";
+        let both = Diagnostic::error("exclusive", second.key_span, message).label(first.key_span, "first here");
+        cx.report.push(both.help("a batch waits too: with `every` it is done at the latest after that time"));
+    }
     let throttle = part(spec, "throttle", |node| {
         Some(Throttle {
             key: cx.key(node.get("key"), &scope),

@@ -164,7 +164,10 @@ fn rules() {
             "when: { event: {} }\nbatch: { size: 9 }\nlet: { all: size(batch) }\nsteps: []",
             "name: `batch` is not there in `let`\n",
         ),
-        ("when: { event: {} }\nbatch: { size: 9 }\nthrottle: { key: \"batch[0].key\", limit: 1, per: 1m }\nsteps: []", ""),
+        (
+            "when: { event: {} }\nbatch: { size: 9 }\nthrottle: { key: \"batch[0].key\", limit: 1, per: 1m }\nsteps: []",
+            "",
+        ),
         // Names in expressions.
         (
             "when: { event: {}, if: let.a == 1 }\nlet: { a: 1 }\nsteps: []",
