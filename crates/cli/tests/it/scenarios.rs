@@ -43,7 +43,7 @@ fn a_wrong_expectation_shows_what_happened_instead() {
           scenarios/image.yaml:10
             expected  rule default/deploy fires twice
             happened  once
-                      rule default/deploy fired once
+                      it fired at 0s
           scenarios/image.yaml:11
             expected  action git/commit with {"branch":"main","set":{"apps/api/values.yaml":{"image.tag":"another"}}} is called once
             happened  never
