@@ -25,7 +25,7 @@ use ensue_lang::{KeySpec, Repeat, TimeBy, WhenKind};
 use ensue_rule::correlate::{self as machine, Half, Kept, Plan, Sample, Step};
 
 pub(crate) use row::by_value;
-pub use row::{Body, HalfRow};
+pub use row::{Body, Counted, HalfRow};
 pub(crate) use tally::Keeps;
 pub use tally::{MAX_KEYS, Tally};
 pub use waiting::{Waiting, halves, halves_of};
@@ -152,8 +152,15 @@ impl Engine {
                     found
                 }
             };
-            for key in found {
-                let known = offers.iter_mut().find(|offer| offer.key == key);
+            // Keys of one item differ, and those of items that share them stand in the same order.
+            let first = offers.is_empty();
+            for (nth, key) in found.into_iter().enumerate() {
+                let same = offers.get(nth).is_some_and(|offer| offer.key == key);
+                let known = match (first, same) {
+                    (true, _) => None,
+                    (_, true) => offers.get_mut(nth),
+                    _ => offers.iter_mut().find(|offer| offer.key == key),
+                };
                 match (known, watch.unless) {
                     (Some(offer), true) => offer.unless = true,
                     (Some(offer), false) => offer.fits.push(*item),
@@ -185,36 +192,42 @@ impl Engine {
             Some(row) => (false, row),
             None => (true, HalfRow { key: key.as_deref().map(Box::from), timer: None, body: empty(decider) }),
         };
+        let mut change = Change::default();
         // With `time: event`, an event may be past a deadline before the timer is.
-        let mut follows = if new { Vec::new() } else { row.pass(decider, clock) };
-        if unless {
-            if !new {
-                follows.extend(row.unless(seen));
-            }
-        } else {
-            follows.extend(self.put_event(decider, seen, clock, &fits, &mut row));
+        if !new {
+            row.pass(decider, clock, &mut change);
         }
-        if new {
-            if row.body.is_empty() {
-                return self.follow(decider, &key, follows);
-            }
-            if !self.admit(decider, Keeps::Halves, key.as_deref()) {
-                return;
-            }
+        if unless {
+            row.unless(seen, &mut change);
+        } else {
+            let place = Place { decider, id, clock, fits: &fits };
+            change.follows.extend(self.put_event(&place, seen, &mut row, &mut change.gone));
+        }
+        if new && !row.body.is_empty() && !self.admit(decider, Keeps::Halves, key.as_deref()) {
+            return;
+        }
+        for counted in change.gone {
+            self.state.counted.delete(&counted.place(id));
+        }
+        if let Body::Window(window) = &row.body
+            && let Some(newest) = window.kept.back()
+            && newest.position == seen.position
+        {
+            self.state.counted.share(newest.place(id), seen.by_value());
         }
         self.keep(decider, id, row);
-        self.follow(decider, &key, follows);
+        self.follow(decider, &key, change.follows);
     }
 
     /// An event for the machine of a row.
     fn put_event(
         &self,
-        decider: &Decider,
+        place: &Place<'_>,
         seen: &Rc<Seen>,
-        clock: Time,
-        fits: &[u16],
         row: &mut HalfRow,
+        gone: &mut Vec<Counted>,
     ) -> Option<Follows> {
+        let Place { decider, id, clock, fits } = *place;
         let kept = |item| Kept { item, position: seen.position, at: seen.at, event: seen.by_value() };
         let plan = plan(decider);
         let step = match (&mut row.body, &decider.rule.when.kind) {
@@ -227,8 +240,11 @@ impl Engine {
                         Err(verdict) => return Some(Follows::Not(verdict)),
                     },
                 };
-                let (kept, count) = window.add(Sample { clock, value }, plan.within, *at_least, kept(0))?;
-                let parts = parts(decider, kept);
+                let event = Counted { position: seen.position, at: seen.at };
+                let sample = Sample { clock, value, event };
+                let (counted, count) = window.add(sample, plan.within, *at_least, gone)?;
+                let parts = counted.iter().filter_map(|counted| self.counted(decider, seen, id, *counted)).collect();
+                gone.extend(counted.into_iter().filter(|counted| counted.position != seen.position));
                 return Some(Follows::Match(Found { parts, due: None, count: Some(count) }));
             }
             (Body::Armed(armed), WhenKind::Absence { wait, .. }) => {
@@ -258,6 +274,17 @@ impl Engine {
         }
     }
 
+    /// An event that counted: the one at hand, or that of a row.
+    fn counted(&self, decider: &Decider, seen: &Rc<Seen>, id: Key, counted: Counted) -> Option<Part> {
+        let seen = if counted.position == seen.position {
+            Rc::clone(seen)
+        } else {
+            let event = self.state.counted.get(&counted.place(id))?;
+            Rc::new(Seen::new(counted.position, counted.at, Arc::clone(event)))
+        };
+        Some(Part { seen, item: decider.watches.first().and_then(|watch| watch.item.name.clone()) })
+    }
+
     /// The text of what a `count` tells apart.
     fn value_text(&self, decider: &Decider, seen: &Seen, program: &Program) -> Result<String, Verdict> {
         if let Some(text) = plain_text(program, &seen.event) {
@@ -273,10 +300,14 @@ impl Engine {
         let config = Arc::clone(&self.config);
         let Some(decider) = config.owner(rule) else { return };
         row.timer = None;
-        let follows = row.pass(decider, self.now - lateness(decider));
+        let mut change = Change::default();
+        row.pass(decider, self.now - lateness(decider), &mut change);
+        for counted in change.gone {
+            self.state.counted.delete(&counted.place(id));
+        }
         let key = row.key.as_deref().map(str::to_owned);
         self.keep(decider, id, row);
-        self.follow(decider, &key, follows);
+        self.follow(decider, &key, change.follows);
     }
 
     /// Puts a row, or deletes it when nothing is left in it, and sees to its timer.
@@ -325,11 +356,33 @@ impl Engine {
             if let Some(due) = timer {
                 self.state.timers.delete(&(*due, *id));
             }
+            let events = self.state.counted.from((*id, Key([0; 16]))..).map(|(place, _)| *place);
+            let events: Vec<(Key, Key)> = events.take_while(|(of, _)| of == id).collect();
+            for place in events {
+                self.state.counted.delete(&place);
+            }
             self.state.halves.delete(&(rule, *id));
         }
         self.forget(rule, Keeps::Halves, rows.len() as u64);
         rows.iter().map(|(_, _, halves)| halves).sum()
     }
+}
+
+/// Where an event goes: the row of a key, at a time, as one of these items.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    decider: &'a Decider,
+    id: Key,
+    clock: Time,
+    fits: &'a [u16],
+}
+
+/// What comes of a change of a row.
+#[derive(Default)]
+struct Change {
+    follows: Vec<Follows>,
+    /// Events that no longer count.
+    gone: Vec<Counted>,
 }
 
 /// What follows from a change of a row.
@@ -347,53 +400,48 @@ struct Found {
 
 impl HalfRow {
     /// Time has come to `now`: what is too old goes, and an absence that has lasted fires.
-    fn pass(&mut self, decider: &Decider, now: Time) -> Vec<Follows> {
+    fn pass(&mut self, decider: &Decider, now: Time, change: &mut Change) {
         let plan = plan(decider);
+        let follows = &mut change.follows;
         match &mut self.body {
             Body::Halves(halves) => {
                 let expired = |half: Half| {
                     let missing = half.missing(plan.items).map(|item| item_name(decider, item)).collect();
                     Follows::Not(Verdict::Expired { missing, events: half.positions() })
                 };
-                halves.expire(&plan, now).into_iter().map(expired).collect()
+                follows.extend(halves.expire(&plan, now).into_iter().map(expired));
             }
-            Body::Window(window) => {
-                window.slide(now, plan.within);
-                Vec::new()
-            }
+            Body::Window(window) => window.slide(now, plan.within, &mut change.gone),
             Body::Armed(armed) => {
                 let fired = |(due, kept)| {
                     Follows::Match(Found { parts: parts(decider, vec![kept]), due: Some(due), count: None })
                 };
-                armed.fire(now).into_iter().map(fired).collect()
+                follows.extend(armed.fire(now).into_iter().map(fired));
             }
             Body::Silence(silence) => {
-                let fired = silence.fire(now);
+                let fired = |due| Follows::Match(Found { parts: Vec::new(), due: Some(due), count: None });
+                follows.extend(silence.fire(now).map(fired));
                 if silence.forgotten(absence::remember(decider)).is_some_and(|end| end <= now) {
                     **silence = machine::Silence::default();
                 }
-                fired
-                    .into_iter()
-                    .map(|due| Follows::Match(Found { parts: Vec::new(), due: Some(due), count: None }))
-                    .collect()
             }
         }
     }
 
     /// An event met `unless`.
-    fn unless(&mut self, seen: &Seen) -> Option<Follows> {
+    fn unless(&mut self, seen: &Seen, change: &mut Change) {
         if self.body.is_empty() {
-            return None;
+            return;
         }
         let events = self.body.positions();
         match &mut self.body {
             Body::Halves(halves) => halves.0.clear(),
-            Body::Window(window) => **window = machine::Window::default(),
+            Body::Window(window) => change.gone.extend(std::mem::take(&mut **window).kept),
             Body::Armed(armed) => armed.0.clear(),
             // A key that is expected stays so: its next silence counts again.
             Body::Silence(silence) => silence.due = None,
         }
-        Some(Follows::Not(Verdict::Unless { by: seen.position, events }))
+        change.follows.push(Follows::Not(Verdict::Unless { by: seen.position, events }));
     }
 
     /// The next moment at which something of it is due.

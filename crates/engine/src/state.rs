@@ -509,6 +509,8 @@ tables! {
     parked: Key => Parked = "parked",
     /// What rules keep of keys: by rule, then by key.
     halves: (Key, Key) => HalfRow = "halves",
+    /// Events that count: by half-match, then by position.
+    counted: (Key, Key) => Event = "counted",
     /// How many keys rules hold.
     tallies: Key => Tally = "tallies",
     /// What flow control keeps: by rule, then by what and key.

@@ -5,8 +5,9 @@
 //! key: u8 0 none · 1 a text          timer: u8 0 none · 1 i64
 //! u8 body, then a u32 count and so many of
 //!   0 half-matches: i64 start, u16 first item, u32 count of events, events
-//!   1 what counts in a window: i64 time; then u32 0 or the same count of values, each 16 bytes; then a u32 count of
-//!     events, events
+//!   1 times that count; then a u32 count of values, none or one for each, 16 bytes each; then a u32 count of the
+//!     newest events: position and append time. Times and positions: a variable-length integer, the difference to the
+//!     one before, doubled, and less than zero its complement. The events are rows of the table `counted`
 //!   2 armed absences: i64 due, event
 //!   3 a silence (no count): due and seen as `timer`, u8 expected
 //! an event: u16 item, u64 position, i64 append time, u32 length, the bytes of its record
@@ -34,13 +35,33 @@ pub struct HalfRow {
     pub body: Body,
 }
 
+/// An event that counts. It has a row of its own, so that one more costs nothing for those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Where it stands in the log.
+    pub position: Position,
+    /// When it was appended.
+    pub at: Time,
+}
+
+impl Counted {
+    /// The key of its row: by half-match, then by position.
+    pub(super) fn place(self, id: Key) -> (Key, Key) {
+        let mut bytes = [0; 16];
+        if let Some((first, _)) = bytes.split_first_chunk_mut() {
+            *first = self.position.0.to_be_bytes();
+        }
+        (id, Key(bytes))
+    }
+}
+
 /// What is kept of a key, by the shape of the rule's `when`. There are many half-matches: what is larger lies elsewhere.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// Of `all` and `sequence`.
     Halves(Halves),
     /// Of `count`.
-    Window(Box<Window>),
+    Window(Box<Window<Counted>>),
     /// Of `absence` with `after`.
     Armed(Box<Armed>),
     /// Of `absence` without.
@@ -77,6 +98,18 @@ impl Body {
     }
 }
 
+/// An event that counts, as the log has it.
+impl RowValue for Event {
+    fn bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        codec::encode(&Origin::Node, self, &mut out);
+        out
+    }
+    fn read(bytes: &[u8]) -> Result<Event, String> {
+        codec::decode(bytes.to_vec().into()).map(|(_, event)| event).map_err(|why| why.to_string())
+    }
+}
+
 impl RowValue for HalfRow {
     fn bytes(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
@@ -103,11 +136,16 @@ impl RowValue for HalfRow {
             Body::Window(window) => {
                 out.push(1);
                 count(window.clocks.len(), &mut out);
-                window.clocks.iter().for_each(|clock| out.extend_from_slice(&clock.0.to_le_bytes()));
+                let mut last = 0;
+                window.clocks.iter().for_each(|clock| difference(clock.0, &mut last, &mut out));
                 count(window.values.len(), &mut out);
                 window.values.iter().for_each(|value| out.extend_from_slice(&value.0));
                 count(window.kept.len(), &mut out);
-                window.kept.iter().for_each(|kept| event(kept, &mut out));
+                let (mut position, mut at) = (0, 0);
+                for counted in &window.kept {
+                    difference(counted.position.0.cast_signed(), &mut position, &mut out);
+                    difference(counted.at.0, &mut at, &mut out);
+                }
             }
             Body::Armed(armed) => {
                 out.push(2);
@@ -150,9 +188,14 @@ impl RowValue for HalfRow {
                 Body::Halves(Halves(from.several(half)?))
             }
             1 => {
-                let clocks: Vec<Time> = from.several(|from| Ok(Time(from.i64()?)))?;
+                let mut last = 0;
+                let clocks: Vec<Time> = from.several(|from| Ok(Time(from.difference(&mut last)?)))?;
                 let values: Vec<Key> = from.several(|from| Ok(Key(from.array()?)))?;
-                let kept = VecDeque::from(from.several(Reader::event)?);
+                let (mut position, mut at) = (0, 0);
+                let kept = VecDeque::from(from.several(|from| {
+                    let position = Position(from.difference(&mut position)?.cast_unsigned());
+                    Ok(Counted { position, at: Time(from.difference(&mut at)?) })
+                })?);
                 if kept.len() > clocks.len() || !(values.is_empty() || values.len() == clocks.len()) {
                     return Err("a window of which the parts do not fit".to_owned());
                 }
@@ -176,6 +219,21 @@ fn count(number: usize, out: &mut Vec<u8>) {
 fn time(time: Option<Time>, out: &mut Vec<u8>) {
     out.push(u8::from(time.is_some()));
     out.extend(time.iter().flat_map(|time| time.0.to_le_bytes()));
+}
+
+/// Appends a number as the difference to the last one.
+fn difference(number: i64, last: &mut i64, out: &mut Vec<u8>) {
+    let by = number.wrapping_sub(*last);
+    *last = number;
+    let mut folded = ((by << 1) ^ (by >> 63)).cast_unsigned();
+    loop {
+        let [byte, ..] = folded.to_le_bytes();
+        folded >>= 7;
+        if folded == 0 {
+            return out.push(byte);
+        }
+        out.push(byte | 0x80);
+    }
 }
 
 fn event(kept: &Kept, out: &mut Vec<u8>) {
@@ -246,7 +304,22 @@ impl<'a> Reader<'a> {
         Ok(Kept { item, position, at, event: Arc::new(event) })
     }
 
-    fn several<T>(&mut self, one: impl Fn(&mut Self) -> Result<T, String>) -> Result<Vec<T>, String> {
+    fn difference(&mut self, last: &mut i64) -> Result<i64, String> {
+        let (mut folded, mut shift) = (0_u64, 0);
+        loop {
+            let byte = self.u8()?;
+            folded |= u64::from(byte & 0x7f).checked_shl(shift).ok_or("a number of too many bytes")?;
+            if byte < 0x80 {
+                break;
+            }
+            shift += 7;
+        }
+        let by = (folded >> 1).cast_signed();
+        *last = last.wrapping_add(if folded & 1 == 0 { by } else { !by });
+        Ok(*last)
+    }
+
+    fn several<T>(&mut self, mut one: impl FnMut(&mut Self) -> Result<T, String>) -> Result<Vec<T>, String> {
         (0..self.count()?).map(|_| one(self)).collect()
     }
 }

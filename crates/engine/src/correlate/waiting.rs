@@ -6,7 +6,7 @@ use ensue_rule::correlate::Kept;
 
 use super::{lateness, plan};
 use crate::config::Decider;
-use crate::correlate::{Body, HalfRow};
+use crate::correlate::{Body, Counted, HalfRow};
 use crate::fold::Engine;
 
 /// A half-match, or a window of a `count`, or an armed `absence`.
@@ -30,9 +30,9 @@ pub struct Waiting {
 /// `repeat: each` a key may be there more than once, oldest first. Nothing for a rule that is not there.
 pub fn halves<'a>(engine: &'a Engine, rule: &str) -> impl Iterator<Item = Waiting> + 'a {
     let decider = engine.config().rule(rule);
-    decider
-        .into_iter()
-        .flat_map(move |decider| engine.rows_of(decider.id).flat_map(move |(_, row)| waiting(decider, row)))
+    decider.into_iter().flat_map(move |decider| {
+        engine.rows_of(decider.id).flat_map(move |(id, row)| waiting(engine, decider, id, row))
+    })
 }
 
 /// What a rule waits for under one key.
@@ -57,7 +57,7 @@ pub(super) fn item_name(decider: &Decider, item: u16) -> String {
     name.unwrap_or_else(|| format!("item {}", u32::from(item) + 1))
 }
 
-fn waiting(decider: &Decider, row: &HalfRow) -> Vec<Waiting> {
+fn waiting(engine: &Engine, decider: &Decider, id: Key, row: &HalfRow) -> Vec<Waiting> {
     let late = lateness(decider);
     let event = |kept: &Kept| (item_name(decider, kept.item), kept.position, kept.event.id.to_string());
     let make = |waits_for, since, until: Option<Time>, events, count| {
@@ -77,7 +77,11 @@ fn waiting(decider: &Decider, row: &HalfRow) -> Vec<Waiting> {
             // The window never closes: what is counted leaves it one by one.
             let (Some(since), Some(newest)) = (window.oldest(), window.newest()) else { return Vec::new() };
             let until = plan(decider).within.map(|within| newest + within);
-            let events = window.kept.iter().map(event).collect();
+            let event = |counted: &Counted| {
+                let event = engine.state.counted.get(&counted.place(id))?;
+                Some((item_name(decider, 0), counted.position, event.id.to_string()))
+            };
+            let events = window.kept.iter().filter_map(event).collect();
             vec![make(vec![item_name(decider, 0)], since, until, events, Some(window.count()))]
         }
         Body::Armed(armed) => {

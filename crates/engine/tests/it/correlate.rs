@@ -461,11 +461,18 @@ fn a_count_slides_and_starts_at_zero_after_firing() {
         ],
     );
     let mut bench = bench(COUNT, "");
-    play(&mut bench, &["0s a x", "8s a x", "12s tick", "17s tick"]);
-    assert_eq!(waiting(&bench), ["x waits for a since 8s until 18s a=e2 count 1"]);
+    play(&mut bench, &["0s a x", "0s a y", "1s a y", "2s a y", "3s a z", "8s a x", "12s tick", "13s tick", "17s tick"]);
+    assert_eq!(bench.engine.state().counted.len(), 1, "events that no longer count are not kept");
+    assert_eq!(waiting(&bench), ["x waits for a since 8s until 18s a=e7 count 1"]);
     play(&mut bench, &["18s tick"]);
     let state = bench.engine.state();
-    assert_eq!((state.halves.len(), state.timers.len(), state.tallies.len()), (0, 0, 0));
+    assert_eq!((state.halves.len(), state.counted.len(), state.timers.len(), state.tallies.len()), (0, 0, 0, 0));
+    // The rule goes, and all that counted.
+    play(&mut bench, &["20s a x", "21s a x"]);
+    assert_eq!(bench.engine.state().counted.len(), 2);
+    bench.configure(&[], true);
+    let state = bench.engine.state();
+    assert_eq!((state.halves.len(), state.counted.len(), state.timers.len(), state.tallies.len()), (0, 0, 0, 0));
 }
 
 #[test]
@@ -694,6 +701,13 @@ fn a_fold_from_the_first_record_and_one_that_begins_anywhere_have_the_same_rows(
     assert!(fired(&live.log) > 150, "{}", fired(&live.log));
     let state = live.engine.state();
     assert!(state.halves.len() > 10 && state.timers.len() > 10, "{}", state.halves.len());
+    // An event that counts has one row, and no row is left behind.
+    let counts: usize = (0..8)
+        .filter(|n| [4, 5].contains(n))
+        .flat_map(|n| halves(&live.engine, &format!("default/r{n}")).collect::<Vec<_>>())
+        .map(|one| one.events.len())
+        .sum();
+    assert_eq!(state.counted.len(), counts);
     let expected = live.dump();
     let mut anew = fold_anew(&live.log);
     assert!(anew.dump() == expected, "rebuilt");

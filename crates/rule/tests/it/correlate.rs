@@ -188,6 +188,7 @@ proptest! {
     ) {
         let within = within.map(Span);
         let mut window = Window::default();
+        let (mut gone, mut taken, total) = (Vec::new(), 0, steps.len());
         // All that was ever taken since the last firing.
         let mut all: Vec<(i64, u8, usize)> = Vec::new();
         let mut clock = 0;
@@ -195,8 +196,8 @@ proptest! {
             clock += gap;
             // Some come late.
             let time = if late { clock - 3 } else { clock };
-            let sample = Sample { clock: Time(time), value: distinct.then_some(Key([value; 16])) };
-            let fired = window.add(sample, within, enough, kept(0, at, time));
+            let sample = Sample { clock: Time(time), value: distinct.then_some(Key([value; 16])), event: at };
+            let fired = window.add(sample, within, enough, &mut gone);
             all.push((time, value, at));
             let newest = all.iter().map(|one| one.0).max().unwrap();
             let counts: Vec<_> = all
@@ -211,7 +212,8 @@ proptest! {
             if counts.len() >= enough as usize {
                 let (events, count) = fired.expect("it fires");
                 prop_assert_eq!(count as usize, counts.len());
-                let got: Vec<usize> = events.iter().map(|kept| kept.position.0 as usize).collect();
+                taken += events.len();
+                let got = events;
                 prop_assert!(last.ends_with(&got) && (got.len() == last.len() || got.len() >= 90 || distinct), "{:?} {:?}", got, last);
                 prop_assert!(window.is_empty());
                 all.clear();
@@ -224,11 +226,16 @@ proptest! {
         let Some(within) = within else { return Ok(()) };
         let end = window.newest().map(|newest| newest + within);
         if let Some(end) = end {
-            window.slide(Time(end.0 - 1), Some(within));
+            window.slide(Time(end.0 - 1), Some(within), &mut gone);
             prop_assert!(!window.is_empty());
-            window.slide(end, Some(within));
+            window.slide(end, Some(within), &mut gone);
         }
         prop_assert!(window.is_empty() && window.kept.is_empty());
+        // Each event that was kept is accounted for, once.
+        prop_assert_eq!(taken + gone.len(), total);
+        gone.sort_unstable();
+        gone.dedup();
+        prop_assert_eq!(taken + gone.len(), total);
     }
 
     #[test]
