@@ -39,8 +39,9 @@ pub fn halves<'a>(engine: &'a Engine, rule: &str) -> impl Iterator<Item = Waitin
 #[must_use]
 pub fn halves_of(engine: &Engine, rule: &str, key: Option<&str>) -> Vec<Waiting> {
     let Some(decider) = engine.config().rule(rule) else { return Vec::new() };
-    let row = engine.state().halves.get(&(decider.id, super::row_id(decider.id, key)));
-    row.map(|row| waiting(decider, row)).unwrap_or_default()
+    let id = super::row_id(decider.id, key);
+    let row = engine.state().halves.get(&(decider.id, id));
+    row.map(|row| waiting(engine, decider, id, row)).unwrap_or_default()
 }
 
 impl Engine {
