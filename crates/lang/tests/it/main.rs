@@ -16,6 +16,7 @@ mod catalog;
 mod examples;
 mod mistakes;
 mod places;
+mod scenarios;
 mod schema;
 mod secrets;
 mod yaml;
