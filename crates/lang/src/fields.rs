@@ -661,6 +661,7 @@ const VERDICTS: &[&str] = &[
     "edited",
     "chainCut",
     "parked",
+    "dropped",
 ];
 
 const STATUSES: &[&str] = &["running", "succeeded", "failed", "cancelled", "uncertain"];

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use ensue_engine::Verdict;
 use ensue_event::ours::ConfigFile;
 use ensue_lab::scenario::{Error, MOST_RECORDS, Outcome, test_within};
 use insta::assert_snapshot;
@@ -54,6 +55,7 @@ fn within(spec: &str, most: usize) -> Result<Outcome, Error> {
     let read = |name: &str| match name {
         "order.json" => Ok(br#"{"type": "order", "data": {"total": 5}}"#.to_vec()),
         "broken.json" => Ok(b"{".to_vec()),
+        ".broken" => Ok(b"kind: Rule".to_vec()),
         _ => Err("no such file".to_owned()),
     };
     test_within(&files, &scenario, &read, most)
@@ -251,4 +253,80 @@ fn two_plays_are_equal() {
     let one = outcome(spec).unwrap().played;
     let two = outcome(spec).unwrap().played;
     assert_eq!(one.records, two.records);
+}
+
+/// The word of a verdict. One that is added has to be added here, and below.
+const fn word(verdict: &Verdict) -> Option<&'static str> {
+    Some(match verdict {
+        Verdict::NotIf { .. } => "notIf",
+        Verdict::Error { .. } => "error",
+        Verdict::Paused => "paused",
+        Verdict::NoKey { .. } => "noKey",
+        Verdict::KeyRefused { .. } => "keyRefused",
+        Verdict::Expired { .. } => "expired",
+        Verdict::Unless { .. } => "unless",
+        Verdict::Full { .. } => "full",
+        Verdict::Came { .. } => "came",
+        Verdict::Deduped { .. } => "deduped",
+        Verdict::Held { .. } => "held",
+        Verdict::Replaced { .. } => "replaced",
+        Verdict::Throttled { .. } => "throttled",
+        Verdict::Skipped { .. } => "skipped",
+        Verdict::Late { .. } => "late",
+        Verdict::Edited { .. } => "edited",
+        Verdict::ChainCut { .. } => "chainCut",
+        Verdict::Parked { .. } => "parked",
+        Verdict::Dropped { .. } => "dropped",
+        // Those about an operator's command are of no rule.
+        Verdict::Done | Verdict::Refused { .. } => return None,
+    })
+}
+
+#[test]
+fn every_verdict_can_be_expected() {
+    const WORDS: [&str; 19] = [
+        "notIf",
+        "error",
+        "paused",
+        "noKey",
+        "keyRefused",
+        "expired",
+        "unless",
+        "full",
+        "came",
+        "deduped",
+        "held",
+        "replaced",
+        "throttled",
+        "skipped",
+        "late",
+        "edited",
+        "chainCut",
+        "parked",
+        "dropped",
+    ];
+    let schema = ensue_lang::schema::structural(ensue_lang::Kind::Scenario);
+    let known = schema.pointer("/properties/spec/properties/expect/items/properties/verdict/enum").unwrap();
+    assert_eq!(*known, serde_json::json!(WORDS));
+    assert_eq!(word(&Verdict::Paused), Some(WORDS[2]));
+    assert_eq!(serde_json::to_value(Verdict::Paused).unwrap(), "paused");
+}
+
+#[test]
+fn what_else_was_decided_is_shown() {
+    let spec = r#"
+  given:
+    - { at: 0s, operator: { rule: order, mode: paused } }
+    - { at: 1m, event: order.json }
+    - { at: 1m, event: { type: order, id: given-1, data: {} } }
+    - { at: 2m, apply: .broken }
+    - { at: 3m, restart: { down: 1h } }
+    - { at: 4m, operator: { rule: order, mode: shadow } }
+    - { at: 5m, event: { type: order, data: { total: "${{ index + 1 }}" } }, times: 2, every: 1h }
+  expect:
+    - { rule: order, shadow: 3, at: 1h3m }
+    - { decision: order, verdict: deduped }
+    - { refused: nothing }
+"#;
+    assert_snapshot!(told(spec), @"");
 }
