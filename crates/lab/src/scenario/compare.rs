@@ -192,7 +192,8 @@ fn one(scenario: &Scenario, expect: &Expect, played: &Played) -> Vec<Difference>
         }
         Subject::Refused { text } => {
             let count = played.refused.iter().filter(|why| why.contains(text.as_str())).count();
-            let near = played.refused.iter().flat_map(|why| why.lines()).map(str::to_owned).collect();
+            let lines = played.refused.iter().flat_map(|why| why.lines()).filter(|line| !line.is_empty());
+            let near = lines.map(str::to_owned).collect();
             vec![Counted { what: format!("a configuration is refused with `{text}`"), count, wanted, near }]
         }
     };

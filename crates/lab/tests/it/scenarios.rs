@@ -328,5 +328,27 @@ fn what_else_was_decided_is_shown() {
     - { decision: order, verdict: deduped }
     - { refused: nothing }
 "#;
-    assert_snapshot!(told(spec), @"");
+    assert_snapshot!(told(spec), @r#"
+    scenarios/s.yaml:15
+      expected  rule default/order fires in shadow at 1h3m 3 times
+      happened  once
+                it fired at 1h3m in shadow
+                it fired at 1h5m in shadow
+                it decided at 1m: paused
+    scenarios/s.yaml:16
+      expected  rule default/order decides deduped at least once
+      happened  never
+                it decided at 1m: paused
+    scenarios/s.yaml:17
+      expected  a configuration is refused with `nothing` at least once
+      happened  never
+                error[missing-field]: a document needs `apiVersion`
+                 --> .broken:1:1
+                  |
+                1 | kind: Rule
+                  | ^^^^
+                  |
+                  = help: write apiVersion: ensue.dev/v1
+    not mocked: []
+    "#);
 }
