@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ensue_engine::flow::flows;
 use ensue_event::ours::Ours;
 use ensue_event::{Position, Span};
 use ensue_log::{Entry, Log};
@@ -51,14 +52,16 @@ fn log(node: &Node, outside: &Outside, wrong: &mut Vec<String>) -> Result<(), St
             if *record.event.source == *"/sim" {
                 events.entry(record.event.id.to_string()).or_insert_with(Vec::new).push(record.at);
             }
-            for (kind, rule) in [("sim.push", "default/build"), ("sim.built", "default/deploy")] {
+            let rules =
+                [("sim.push", "default/build"), ("sim.built", "default/deploy"), ("sim.noise", "default/gather")];
+            for (kind, rule) in rules {
                 if *record.event.kind == *kind {
-                    wanted.insert((record.position, rule));
+                    wanted.insert((record.position, rule.to_owned()));
                 }
             }
             if let Ok(Ours::RuleFired(firing)) = Ours::of(&record.event) {
-                let rule = if firing.rule == "default/build" { "default/build" } else { "default/deploy" };
-                took.extend(firing.events.iter().map(|took| (took.position, rule)));
+                let batched = firing.batch.iter().flat_map(|one| &one.events);
+                took.extend(firing.events.iter().chain(batched).map(|took| (took.position, firing.rule.clone())));
             }
             if let Ok(Ours::RuleFired(firing)) = Ours::of(&record.event)
                 && let Some(earlier) = fired.insert(firing.firing, record.position)
@@ -98,6 +101,12 @@ fn runs(node: &Node, wrong: &mut Vec<String>) {
     for (key, row) in state.outbox.iter() {
         let (step, held, started) = (&row.effect.step, row.held, row.started);
         wrong.push(format!("effect {key} of step {step} is left: held {held}, started {started}"));
+    }
+    for rule in ["default/gather", "default/calm"] {
+        // A breaker stays open for as long as it says; what it parked waits for a person.
+        for left in flows(node.pump.engine(), rule).iter().filter(|left| left.what != "storm") {
+            wrong.push(format!("rule {rule} still has {left:?}"));
+        }
     }
     for (place, pending) in state.emissions.iter() {
         wrong.push(format!("emission {place} is left: {}", pending.event.kind));

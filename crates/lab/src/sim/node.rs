@@ -154,6 +154,9 @@ impl Node {
             for stuck in self.pump.engine().stuck() {
                 violations.push(format!("run {} of {} is stuck at {:?}", stuck.id, stuck.rule, stuck.steps));
             }
+            for line in self.pump.engine().unseated() {
+                violations.push(format!("firings wait for no run: {line:?}"));
+            }
         }
         Ok(format!("folded {count} from {from}"))
     }
