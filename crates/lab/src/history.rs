@@ -10,6 +10,8 @@ pub trait History {
     fn by_id(&self, id: &str) -> Vec<Record>;
     /// Records that carry this `correlationid`, by position.
     fn by_correlation(&self, correlation: &str) -> Vec<Record>;
+    /// The newest records of a type, by position; not all where there are very many.
+    fn by_type(&self, kind: &str) -> Vec<Record>;
 }
 
 /// Records in memory: for scenarios and tests.
@@ -27,5 +29,9 @@ impl History for Vec<Record> {
             .filter(|record| record.event.extension_text("correlationid") == Some(correlation))
             .cloned()
             .collect()
+    }
+
+    fn by_type(&self, kind: &str) -> Vec<Record> {
+        self.iter().filter(|record| &*record.event.kind == kind).cloned().collect()
     }
 }

@@ -4,16 +4,27 @@
 //! firing, an answer names its run and step, and what a run emits names it as its cause. So the tree is built from the
 //! log alone, for as long as retention keeps it, whatever became of the state.
 
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use ensue_engine::decide::OPERATOR;
 use ensue_engine::emit::correlation;
 use ensue_engine::{Engine, Verdict};
-use ensue_event::ours::{Answer, Attempt, Mode, Ours, RuleFired};
-use ensue_event::{Key, Origin, Position, Record, Span, ours};
+use ensue_event::ours::{Answer, Attempt, Command, Mode, Operator, Ours, RuleFired};
+use ensue_event::{Key, Origin, Position, Record, ours};
 use ensue_rule::{Pattern, View};
+use serde_json::Value;
 
 use crate::history::History;
 use crate::tree::Tree;
+
+pub use words::verdict;
+use words::{asked_for, whole};
+pub(crate) use words::{cut, seconds, short};
+
+/// How many events of a firing are shown one by one.
+const SHOWN: usize = 5;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,8 +42,11 @@ pub enum Error {
 /// The chain that an event, a run, an effect or a position belongs to, from its first cause on.
 pub fn why(what: &str, history: &dyn History, engine: &Engine) -> Result<Tree, Error> {
     let asked = find(what, history).ok_or_else(|| Error::Unknown(what.to_owned()))?;
-    let tie = correlation(&asked.event);
-    let mut records = history.by_correlation(&tie);
+    let mut ties: Vec<String> = taking(&asked, history, engine).iter().map(|told| correlation(&told.event)).collect();
+    ties.push(correlation(&asked.event));
+    ties.sort();
+    ties.dedup();
+    let mut records: Vec<Record> = ties.iter().flat_map(|tie| history.by_correlation(tie)).collect();
     // Events from outside carry no correlation of their own: the firings name them.
     let mut known: BTreeSet<Position> = records.iter().map(|record| record.position).collect();
     if known.insert(asked.position) {
@@ -54,8 +68,37 @@ pub fn why(what: &str, history: &dyn History, engine: &Engine) -> Result<Tree, E
         }
     }
     records.sort_by_key(|record| record.position);
-    let chain = Chain::of(&records, engine, asked.position, what);
+    let commands = history.by_type("dev.ensue.operator");
+    let chain = Chain::of(&records, &commands, engine, asked.position);
     Ok(chain.tree())
+}
+
+/// Records of the firings that took this event and belong to the chain of another one: it was not the last of its match.
+/// Runs and what is parked know theirs; of shadows, and of what is long over, only the newest are found.
+pub(crate) fn taking(asked: &Record, history: &dyn History, engine: &Engine) -> Vec<Record> {
+    let state = engine.state();
+    let batch = |all: &[ensue_event::ours::Batched]| -> Vec<Position> {
+        all.iter().flat_map(|one| &one.events).map(|took| took.position).collect()
+    };
+    let took = |events: &[ensue_event::ours::Took], all: &[ensue_event::ours::Batched]| {
+        events.iter().any(|took| took.position == asked.position) || batch(all).contains(&asked.position)
+    };
+    let runs = state.runs.iter().filter(|(_, run)| took(&run.events, &run.batch)).map(|(id, _)| *id);
+    let parked = state.parked.iter().filter(|(_, parked)| took(&parked.fired.events, &parked.fired.batch));
+    let ids: BTreeSet<Key> = runs.chain(parked.map(|(id, _)| *id)).collect();
+    let mut found: Vec<Record> = ids.iter().flat_map(|id| history.by_id(&id.to_string())).collect();
+    let several = engine.config().rules.iter().any(|decider| decider.watches.len() > 1 || decider.rule.batch.is_some());
+    if found.is_empty() && several {
+        let fired = history.by_type("dev.ensue.rule.fired");
+        found = fired
+            .into_iter()
+            .filter(|told| match Ours::of(&told.event) {
+                Ok(Ours::RuleFired(fired)) => took(&fired.events, &fired.batch),
+                _ => false,
+            })
+            .collect();
+    }
+    found
 }
 
 /// The record that a text means: a position, an event's id, a run, an effect.
@@ -83,11 +126,20 @@ struct Chain<'a> {
     runs: BTreeMap<Key, Vec<(&'a Record, Ours)>>,
     /// Events that runs emitted, by run.
     said: BTreeMap<String, Vec<&'a Record>>,
+    /// Firings that are or were held for a person, and why.
+    parked: BTreeMap<Key, (&'a Record, String)>,
+    /// What operators asked for.
+    commands: Vec<(&'a Record, Operator)>,
 }
 
 impl<'a> Chain<'a> {
-    fn of(records: &'a [Record], engine: &'a Engine, asked: Position, _what: &str) -> Chain<'a> {
+    fn of(records: &'a [Record], commands: &'a [Record], engine: &'a Engine, asked: Position) -> Chain<'a> {
         let (mut fired, mut runs, mut said) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut parked = BTreeMap::new();
+        let commands = commands.iter().filter_map(|record| match Ours::of(&record.event) {
+            Ok(Ours::Operator(operator)) => Some((record, operator)),
+            _ => None,
+        });
         for record in records {
             let own = !matches!(record.origin, Origin::Source(_)) && record.event.kind.starts_with(ours::PREFIX);
             if !own {
@@ -100,10 +152,11 @@ impl<'a> Chain<'a> {
             let Ok(ours) = Ours::of(&record.event) else { continue };
             match ours {
                 Ours::RuleFired(firing) => {
-                    if let Some(last) = firing.events.last() {
-                        fired.entry(last.position).or_insert_with(Vec::new).push((record, firing));
-                    }
+                    // Time alone made one that took no event.
+                    let at = firing.events.last().map_or(record.position, |last| last.position);
+                    fired.entry(at).or_insert_with(Vec::new).push((record, firing));
                 }
+                Ours::RuleParked(told) => drop(parked.insert(told.firing, (record, told.reason))),
                 other => {
                     if let Some(run) = run_of(&other) {
                         runs.entry(run).or_insert_with(Vec::new).push((record, other));
@@ -111,7 +164,7 @@ impl<'a> Chain<'a> {
                 }
             }
         }
-        Chain { records, engine, asked, fired, runs, said }
+        Chain { records, engine, asked, fired, runs, said, parked, commands: commands.collect() }
     }
 
     /// The first cause: the earliest event that no run of this chain emitted. Chains with several are shown side by
@@ -129,13 +182,19 @@ impl<'a> Chain<'a> {
             .iter()
             .filter(|record| {
                 let own = !matches!(record.origin, Origin::Source(_)) && record.event.kind.starts_with(ours::PREFIX);
-                let inside = own && !taken.contains(&record.position);
+                let inside = own && !taken.contains(&record.position) && self.alone(record).is_none();
                 !emitted.contains(&record.position) && !inside
                     || record.position == self.asked && !self.shown_in_a_run(record)
             })
             .filter(|record| !self.told_by_a_run(record))
             .collect();
-        let mut trees: Vec<Tree> = roots.into_iter().map(|root| self.event(root)).collect();
+        let mut trees: Vec<Tree> = roots
+            .into_iter()
+            .map(|root| match self.alone(root) {
+                Some(fired) => self.firing(root, fired, root),
+                None => self.event(root),
+            })
+            .collect();
         match trees.len() {
             1 => trees.remove(0),
             _ => {
@@ -144,6 +203,12 @@ impl<'a> Chain<'a> {
                 top
             }
         }
+    }
+
+    /// The firing that this record tells of, if it took no event.
+    fn alone(&self, record: &Record) -> Option<&RuleFired> {
+        let mut told = self.fired.get(&record.position).into_iter().flatten();
+        told.find(|(told, fired)| told.position == record.position && fired.events.is_empty()).map(|(_, fired)| fired)
     }
 
     fn shown_in_a_run(&self, record: &Record) -> bool {
@@ -180,11 +245,19 @@ impl<'a> Chain<'a> {
         for (firing, fired) in self.fired.get(&record.position).into_iter().flatten() {
             tree.then.push(self.firing(firing, fired, record));
         }
+        for (firing, fired) in self.fired.values().flatten() {
+            let last = fired.events.last().is_some_and(|last| last.position == record.position);
+            if !last && fired.events.iter().any(|took| took.position == record.position) {
+                let text = format!("it is part of what rule {} fired on: #{}", fired.rule, firing.position);
+                tree.then.push(Tree::new("decision", text));
+            }
+        }
         let decisions = self.engine.state().decisions.from((record.position, String::new())..);
         for ((_, rule), decided) in decisions.take_while(|((position, _), _)| *position == record.position) {
             for decision in &decided.all {
                 let key = decision.key.as_ref().map(|key| format!(" for {key}")).unwrap_or_default();
-                let text = format!("rule {rule} did not fire{key}: {}", verdict(&decision.verdict));
+                let at_once = if let Verdict::Held { .. } = decision.verdict { " at once" } else { "" };
+                let text = format!("rule {rule} did not fire{at_once}{key}: {}", verdict(&decision.verdict));
                 let mut tree_of = Tree::new("decision", text);
                 tree_of.at = Some(decision.at);
                 tree.then.push(tree_of);
@@ -205,41 +278,104 @@ impl<'a> Chain<'a> {
         tree.id = Some(fired.firing.to_string());
         self.mark(&mut tree, record);
         tree.because = self.reasons(fired, event);
+        if let Some((record, why)) = self.parked.get(&fired.firing) {
+            let mut parked = Tree::new("decision", format!("parked: {why}"));
+            self.mark(&mut parked, record);
+            tree.then.push(parked);
+        }
+        for (said, operator) in &self.commands {
+            if let Command::Redrive { firing } | Command::Discard { firing } = &operator.command
+                && *firing == fired.firing
+            {
+                tree.then.push(self.command(said, operator));
+            }
+        }
+        // What became of it when its record was folded: it waits, or gave way.
+        let decided = self.engine.state().decisions.get(&(record.position, fired.rule.clone()));
+        for decision in decided.into_iter().flat_map(|decided| &decided.all) {
+            let mut told = Tree::new("decision", verdict(&decision.verdict));
+            told.at = Some(decision.at);
+            tree.then.push(told);
+        }
         if let Some(run) = self.run(fired.firing) {
             tree.then.push(run);
         }
         tree
     }
 
-    /// The pattern's fields with the values that met them, and the conditions.
+    /// What an operator asked for.
+    fn command(&self, record: &Record, operator: &Operator) -> Tree {
+        let why = if operator.reason.is_empty() { String::new() } else { format!(": {}", operator.reason) };
+        let mut tree = Tree::new("operator", format!("{} by {}{why}", asked_for(&operator.command), operator.actor));
+        self.mark(&mut tree, record);
+        let decided = self.engine.state().decisions.get(&(record.position, OPERATOR.to_owned()));
+        for decision in decided.into_iter().flat_map(|decided| &decided.all) {
+            if let Verdict::Refused { .. } = decision.verdict {
+                tree.because.push(verdict(&decision.verdict));
+            }
+        }
+        tree
+    }
+
+    /// The patterns' fields with the values that met them, and the conditions.
     fn reasons(&self, fired: &RuleFired, event: &Record) -> Vec<String> {
         let mut out = Vec::new();
         let state = self.engine.state();
         let definition = state.definitions.get(&fired.definition);
         let when = definition.and_then(|definition| definition.rule.pointer("/spec/when")).cloned().unwrap_or_default();
-        let pattern = when.pointer("/event").and_then(|pattern| Pattern::compile(pattern).ok());
-        if let Some(pattern) = pattern {
-            for field in pattern.explain(&View::new(&event.event)).fields {
+        let items = items(&when);
+        let many = when.get("event").is_none();
+        for took in fired.events.iter().take(SHOWN) {
+            let json = took.event.to_string();
+            let last = took.position == event.position;
+            let view = if last { View::new(&event.event) } else { View::of_json(json.as_bytes()) };
+            let named = |item: &&Value| item.get("name").and_then(Value::as_str) == took.item.as_deref();
+            let patterns = items
+                .iter()
+                .copied()
+                .filter(named)
+                .filter_map(|item| Some((item, Pattern::compile(item.get("event")?).ok()?)));
+            let met = patterns.into_iter().find(|(_, pattern)| pattern.matches(&view));
+            if many {
+                let text = |field: &str| took.event.get(field).and_then(Value::as_str).unwrap_or("(purged)");
+                let name = took.item.as_ref().map(|item| format!("`{item}` ")).unwrap_or_default();
+                out.push(format!("{name}#{} {} {}", took.position, text("type"), text("id")));
+            }
+            let indent = if many { "  " } else { "" };
+            let Some((item, pattern)) = met else { continue };
+            for field in pattern.explain(&view).fields {
                 let actual = field.actual.as_deref().unwrap_or("absent");
                 // A value that is what it must be needs no second telling.
-                let asked = if field.expected == actual { String::new() } else { format!("  as {}", field.expected) };
-                out.push(format!("{} = {actual}{asked}", field.path));
+                let asked =
+                    if field.expected == actual { String::new() } else { format!("  as {}", cut(&field.expected)) };
+                out.push(format!("{indent}{} = {actual}{asked}", field.path));
+            }
+            if let Some(condition) = item.get("if").and_then(Value::as_str) {
+                out.push(format!("{indent}if {condition}: true"));
             }
         }
-        let conditions = [
-            when.pointer("/if").or_else(|| when.pointer("/event/if")).cloned(),
-            definition.and_then(|definition| definition.rule.pointer("/spec/if")).cloned(),
-        ];
-        for condition in conditions.into_iter().flatten() {
-            if let Some(text) = condition.as_str() {
-                out.push(format!("if {text}: true"));
-            }
+        if fired.events.len() > SHOWN {
+            out.push(format!("and {} events more", fired.events.len() - SHOWN));
+        }
+        if !fired.batch.is_empty() {
+            out.push(format!("a batch of {}", fired.batch.len()));
+        }
+        if let (true, Some(due)) = (fired.timed, fired.due) {
+            out.push(format!("time decided it: due {due}"));
+        }
+        if let Some(text) =
+            definition.and_then(|definition| definition.rule.pointer("/spec/if")).and_then(Value::as_str)
+        {
+            out.push(format!("if {text}: true"));
         }
         for (name, value) in &fired.lets {
             out.push(format!("let {name} = {}", short(value)));
         }
         if let Some(key) = &fired.key {
             out.push(format!("key {key}"));
+        }
+        if let Some(count) = fired.count {
+            out.push(format!("count {count}"));
         }
         out
     }
@@ -279,6 +415,11 @@ impl<'a> Chain<'a> {
                     ends.push((record, format!("failed{step}: {}: {}", failed.error.name, failed.error.message)));
                 }
                 _ => {}
+            }
+        }
+        for (said, operator) in &self.commands {
+            if run_asked(&operator.command) == Some(id) {
+                tree.then.push(self.command(said, operator));
             }
         }
         for record in self.said.get(&id.to_string()).into_iter().flatten() {
@@ -331,6 +472,28 @@ impl<'a> Chain<'a> {
     }
 }
 
+/// The items of a `when` as it is written, in their order.
+fn items(when: &Value) -> Vec<&Value> {
+    if when.get("event").is_some() {
+        return vec![when];
+    }
+    let lists = ["any", "all", "sequence"].iter().filter_map(|field| when.get(field)?.as_array()).flatten();
+    let single = ["/count/of", "/absence/after", "/absence/of"].iter().filter_map(|place| when.pointer(place));
+    lists.chain(single).collect()
+}
+
+/// The run that an operator's command is about.
+const fn run_asked(command: &Command) -> Option<Key> {
+    match command {
+        Command::RetryRun { run }
+        | Command::ResumeRun { run, .. }
+        | Command::SkipStep { run, .. }
+        | Command::CancelRun { run }
+        | Command::Settle { run, .. } => Some(*run),
+        _ => None,
+    }
+}
+
 fn run_of(ours: &Ours) -> Option<Key> {
     match ours {
         Ours::RunStarted(told) => Some(told.run),
@@ -341,65 +504,4 @@ fn run_of(ours: &Ours) -> Option<Key> {
         Ours::ActionUncertain(told) => Some(told.of.run),
         _ => None,
     }
-}
-
-/// A decision in words.
-#[must_use]
-pub fn verdict(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::NotIf { condition } => format!("if {condition}: false"),
-        Verdict::Error { expression, why } => format!("error: `{expression}`: {why}"),
-        Verdict::Paused => "it is paused".to_owned(),
-        Verdict::NoKey { expression, why } => format!("no key: `{expression}`: {why}"),
-        Verdict::KeyRefused { limit } => {
-            format!("it holds {limit} keys already; raise `maxKeys` or let it forget sooner")
-        }
-        Verdict::Expired { missing, .. } => format!("it ran out of time waiting for {}", missing.join(", ")),
-        Verdict::Unless { by, .. } => format!("record {by} met its `unless`"),
-        Verdict::Full { limit } => format!("its key has {limit} half-matches already"),
-        Verdict::Came { by, .. } => format!("record {by} came in time"),
-        Verdict::Deduped { until } => format!("the same was done already; not again until {until}"),
-        Verdict::Held { by, until: Some(until) } => format!("{by} holds it until {until}"),
-        Verdict::Held { by, until: None } => format!("{by} holds it"),
-        Verdict::Replaced { by, .. } => format!("a newer one took its place ({by})"),
-        Verdict::Throttled { until } => format!("throttled until {until}"),
-        Verdict::Skipped { running } => {
-            let runs: Vec<String> = running.iter().map(ToString::to_string).collect();
-            format!("skipped: as many runs as may go on: {}", runs.join(", "))
-        }
-        Verdict::Late { value, last, then } => format!("late: {value} came after {last} ({then})"),
-        Verdict::Edited { halves, held } => {
-            format!("the rule was changed: {halves} half-matches and {held} held matches were dropped")
-        }
-        Verdict::ChainCut { depth } => format!("the chain of causes is {depth} long and was cut"),
-        Verdict::Done => "done".to_owned(),
-        Verdict::Refused { why } => format!("refused: {why}"),
-        Verdict::Parked { why } => format!("parked: {why}"),
-        Verdict::Dropped { why } => format!("dropped: {why}"),
-    }
-}
-
-/// JSON in a line, cut where it is long.
-pub(crate) fn short(value: &serde_json::Value) -> String {
-    cut(&value.to_string())
-}
-
-/// A text in a line, cut where it is long.
-pub(crate) fn cut(text: &str) -> String {
-    const MOST: usize = 160;
-    if text.chars().count() <= MOST {
-        return text.to_owned();
-    }
-    let cut: String = text.chars().take(MOST).collect();
-    format!("{cut}…")
-}
-
-/// A duration in whole seconds, and shorter ones in milliseconds.
-pub(crate) fn seconds(span: Span) -> Span {
-    if span.micros() < 1_000_000 { whole(span) } else { Span(span.micros() - span.micros() % 1_000_000) }
-}
-
-/// A duration as people say it: in milliseconds, and shorter ones as they are.
-fn whole(span: Span) -> Span {
-    if span.micros() < 1_000 { span } else { Span(span.micros() - span.micros() % 1_000) }
 }

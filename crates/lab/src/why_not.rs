@@ -15,12 +15,14 @@ mod tell;
 use std::rc::Rc;
 
 use ensue_engine::decide::Seen;
+use ensue_engine::emit::correlation;
 use ensue_engine::{Compiled, Engine};
 use ensue_event::Record;
 use ensue_lang::Name;
 use ensue_rule::View;
 
 pub use facts::Facts;
+use facts::Fired;
 
 use crate::history::History;
 use crate::tree::Tree;
@@ -45,6 +47,8 @@ pub fn why_not(what: &str, rule: Option<&str>, history: &dyn History, engine: &E
 pub struct WhyNot {
     record: Record,
     near: Vec<Near>,
+    /// Firings that took it, from the records of its chain, with the rule.
+    fired: Vec<(String, Fired)>,
 }
 
 /// How near a rule is.
@@ -75,7 +79,9 @@ impl WhyNot {
                 vec![near(config.rule(&name).ok_or(Error::NoRule(name))?)]
             }
         };
-        Ok(WhyNot { record, near })
+        let chain = history.by_correlation(&correlation(&record.event));
+        let fired = chain.iter().filter_map(|told| Fired::told(told, record.position)).collect();
+        Ok(WhyNot { record, near, fired })
     }
 
     fn seen(&self) -> Rc<Seen> {

@@ -1,13 +1,13 @@
 //! What the state knows of an event and the rules nearest to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ensue_engine::correlate::{Waiting, halves_of};
 use ensue_engine::decide::{Names, Seen, meets};
 use ensue_engine::keys::keys;
 use ensue_engine::{Decision, Engine, Verdict};
-use ensue_event::ours::{Mode, RuleFired};
-use ensue_event::{Key, Position, Time};
+use ensue_event::ours::{Mode, Ours, RuleFired};
+use ensue_event::{Key, Position, Record, Time};
 
 use super::{NEAREST, Near, WhyNot};
 
@@ -25,6 +25,13 @@ pub(super) struct Fired {
 }
 
 impl Fired {
+    /// The rule and firing that a record tells of, if it took this event.
+    pub(super) fn told(record: &Record, event: Position) -> Option<(String, Fired)> {
+        let Ok(Ours::RuleFired(fired)) = Ours::of(&record.event) else { return None };
+        let found = Fired::of(&fired, event)?;
+        Some((fired.rule, Fired { position: Some(record.position), ..found }))
+    }
+
     /// What a firing's record says, if it took this event.
     pub(super) fn of(fired: &RuleFired, event: Position) -> Option<Fired> {
         let batched = fired.batch.iter().flat_map(|one| &one.events);
@@ -50,6 +57,8 @@ fn others(took: impl Iterator<Item = Position>, event: Position) -> Vec<Position
 #[derive(Debug, Clone)]
 pub(super) struct Told {
     pub(super) later: Option<Position>,
+    /// It is about the firing: what became of it when its record was folded.
+    pub(super) of_firing: bool,
     pub(super) decision: Decision,
 }
 
@@ -62,6 +71,16 @@ pub(super) struct OfRule {
     pub(super) more: u32,
     /// What waits under the keys of the event.
     pub(super) waiting: Vec<Waiting>,
+}
+
+impl OfRule {
+    /// Adds a firing, or what is new of it.
+    fn add(&mut self, fired: Fired) {
+        match self.fired.iter_mut().find(|known| known.firing == fired.firing) {
+            Some(known) => known.parked = fired.parked.or(known.parked.take()),
+            None => self.fired.push(fired),
+        }
+    }
 }
 
 /// What the state knows, copied.
@@ -84,11 +103,18 @@ impl WhyNot {
         let state = engine.state();
         let event = self.record.position;
         let mut known: BTreeMap<String, OfRule> = BTreeMap::new();
+        for (rule, fired) in &self.fired {
+            known.entry(rule.clone()).or_default().fired.push(fired.clone());
+        }
+        let firings: BTreeSet<(Position, &str)> =
+            self.fired.iter().filter_map(|(rule, fired)| Some((fired.position?, rule.as_str()))).collect();
         for ((position, rule), decided) in state.decisions.from((event, String::new())..) {
             let later = (*position != event).then_some(*position);
-            let about = |decision: &&Decision| later.is_none() || events(&decision.verdict).contains(&event);
+            let of_firing = later.is_some() && firings.contains(&(*position, rule.as_str()));
+            let about =
+                |decision: &&Decision| later.is_none() || of_firing || events(&decision.verdict).contains(&event);
             for decision in decided.all.iter().filter(about) {
-                let told = Told { later, decision: decision.clone() };
+                let told = Told { later, of_firing, decision: decision.clone() };
                 known.entry(rule.clone()).or_default().decided.push(told);
             }
             if later.is_none() && decided.more > 0 {
@@ -101,13 +127,13 @@ impl WhyNot {
             if took().any(|position| position == event) {
                 let with = others(took(), event);
                 let fired = Fired { firing: run.id, mode: Mode::Live, parked: None, with, position: None };
-                known.entry(run.rule.clone()).or_default().fired.push(fired);
+                known.entry(run.rule.clone()).or_default().add(fired);
             }
         }
         for (_, parked) in state.parked.iter() {
             if let Some(fired) = Fired::of(&parked.fired, event) {
                 let fired = Fired { parked: Some(parked.reason.clone()), ..fired };
-                known.entry(parked.fired.rule.clone()).or_default().fired.push(fired);
+                known.entry(parked.fired.rule.clone()).or_default().add(fired);
             }
         }
         let near = |near: &Near| {

@@ -5,12 +5,11 @@ use std::rc::Rc;
 use ensue_engine::config::Decider;
 use ensue_engine::correlate::Waiting;
 use ensue_engine::decide::{Completed, Names, Part, Seen, Weighed, weigh};
-use ensue_engine::emit::correlation;
 use ensue_engine::{Compiled, Verdict};
-use ensue_event::ours::{Mode, Ours};
-use ensue_event::{Record, Time};
+use ensue_event::ours::Mode;
+use ensue_event::{Position, Span, Time};
 use ensue_expr::{Budget, Program, Scope};
-use ensue_lang::{Repeat, WhenKind};
+use ensue_lang::{Repeat, TimeBy, WhenKind};
 
 use super::WhyNot;
 use super::facts::{Facts, Fired, OfRule, Told};
@@ -32,13 +31,16 @@ impl WhyNot {
                 "the configuration was changed since, by record {applied}: what is not recorded is told of the rules of now"
             ));
         }
-        let chain = history.by_correlation(&correlation(&record.event));
-        let fired = fired(record, &chain);
         for (rule, _) in &facts.rules {
             // One that left the configuration between the two looks is not asked for.
             let Some(decider) = config.rule(rule) else { continue };
             let mut known = facts.known.get(rule).cloned().unwrap_or_default();
-            complete(&mut known, &fired, rule, history);
+            for fired in known.fired.iter_mut().filter(|fired| fired.position.is_none()) {
+                fired.position = history.by_id(&fired.firing.to_string()).first().map(|record| record.position);
+            }
+            if known.fired.is_empty() && decider.watches.len() > 1 {
+                known.fired.extend(later(history, rule, record.position));
+            }
             tree.then.push(self.one(decider, &known, facts.now, config));
         }
         // Firings are nearest of all; they may be known from the log only.
@@ -79,14 +81,19 @@ impl WhyNot {
                 }));
                 first
             }
-            None => self.unrecorded(decider, known, &items, config),
+            None => self.unrecorded(decider, known, &items, now, config),
         }
     }
 
     fn decision(&self, decider: &Decider, told: &Told, config: &Compiled) -> Tree {
-        let Told { later, decision } = told;
+        let Told { later, of_firing, decision } = told;
         let key = decision.key.as_ref().map(|key| format!(" for {}", cut(key))).unwrap_or_default();
-        let text = format!("rule {} did not fire{key}: {}", decider.name, verdict(&decision.verdict));
+        let did = match (of_firing, &decision.verdict) {
+            (true, _) => "its firing",
+            (false, Verdict::Held { .. }) => "did not fire at once",
+            (false, _) => "did not fire",
+        };
+        let text = format!("rule {} {did}{key}: {}", decider.name, verdict(&decision.verdict));
         let mut tree = Tree::new("decision", text);
         (tree.at, tree.position) = (Some(decision.at), *later);
         if let Verdict::NotIf { .. } = decision.verdict {
@@ -96,13 +103,13 @@ impl WhyNot {
     }
 
     /// What is found again, since nothing is recorded.
-    fn unrecorded(&self, decider: &Decider, known: &OfRule, items: &[ItemTold], config: &Compiled) -> Tree {
+    fn unrecorded(&self, decider: &Decider, known: &OfRule, items: &[ItemTold], now: Time, config: &Compiled) -> Tree {
         let name = &decider.name;
         let many = items.len() > 1;
         let Some((at, nearest)) = nearest(items) else {
             return Tree::new("decision", format!("rule {name} waits for no event"));
         };
-        let of = if many { format!("its {} ", nearest.name) } else { String::new() };
+        let of = if many { format!("its {} was met; ", nearest.name) } else { String::new() };
         let mut tree = if !nearest.explained.matched {
             let whose = if many { format!("nearest is its {}: ", nearest.name) } else { String::new() };
             let text = format!("rule {name} does not match: {whose}{}", miss(&nearest.explained));
@@ -118,7 +125,7 @@ impl WhyNot {
         } else {
             match &decider.rule.when.kind {
                 WhenKind::Event(_) | WhenKind::Any(_) => {
-                    Tree::new("decision", format!("rule {name} {}", self.again(decider, at, config)))
+                    Tree::new("decision", format!("rule {name} {}", self.again(decider, at, now, config)))
                 }
                 _ => Tree::new(
                     "decision",
@@ -134,7 +141,12 @@ impl WhyNot {
     }
 
     /// What the rule would decide now on this event alone.
-    fn again(&self, decider: &Decider, item: usize, config: &Compiled) -> String {
+    fn again(&self, decider: &Decider, item: usize, now: Time, config: &Compiled) -> String {
+        let order = decider.rule.order.as_ref().map(|order| order.lateness.unwrap_or(0));
+        let by_time = (decider.rule.when.time == TimeBy::Event).then(|| decider.rule.when.lateness.unwrap_or(0));
+        if let Some(due) = order.or(by_time).map(|lateness| self.record.at + Span(lateness)).filter(|due| *due > now) {
+            return format!("has not looked at it yet: its turn in the order comes by {due}");
+        }
         let seen = self.seen();
         let watch = decider.watches.get(item);
         let part = Part { seen: Rc::clone(&seen), item: watch.and_then(|watch| watch.item.name.clone()) };
@@ -177,30 +189,11 @@ impl WhyNot {
     }
 }
 
-/// Firings by rule that took this event, from the records of its chain.
-fn fired(record: &Record, chain: &[Record]) -> Vec<(String, Fired)> {
-    let told = |told: &Record| match Ours::of(&told.event) {
-        Ok(Ours::RuleFired(fired)) => {
-            let mut found = Fired::of(&fired, record.position)?;
-            found.position = Some(told.position);
-            Some((fired.rule, found))
-        }
-        _ => None,
-    };
-    chain.iter().filter_map(told).collect()
-}
-
-/// Adds what only the log knows.
-fn complete(known: &mut OfRule, fired: &[(String, Fired)], rule: &str, history: &dyn History) {
-    for (_, more) in fired.iter().filter(|(of, _)| of == rule) {
-        match known.fired.iter_mut().find(|known| known.firing == more.firing) {
-            Some(known) => known.position = more.position,
-            None => known.fired.push(more.clone()),
-        }
-    }
-    for known in known.fired.iter_mut().filter(|known| known.position.is_none()) {
-        known.position = history.by_id(&known.firing.to_string()).first().map(|record| record.position);
-    }
+/// A firing that nothing but the log knows of: the event was not the last of its match, and it is long over or was a
+/// shadow.
+fn later(history: &dyn History, rule: &str, event: Position) -> Option<Fired> {
+    let mut told = history.by_type("dev.ensue.rule.fired").into_iter().rev();
+    told.find_map(|told| Fired::told(&told, event).filter(|(of, _)| of == rule)).map(|(_, fired)| fired)
 }
 
 fn firing(rule: &str, fired: &Fired) -> Tree {
@@ -258,7 +251,7 @@ fn waits(decider: &Decider, half: &Waiting, now: Time, items: &[ItemTold]) -> Tr
 fn lost(decider: &Decider, known: &OfRule, items: &[ItemTold], asked: &WhyNot) -> String {
     let met: Vec<&ItemTold> = items.iter().filter(|item| item.met()).collect();
     if met.iter().all(|item| item.unless) {
-        return "was met, and there was nothing to drop".to_owned();
+        return "there was nothing to drop".to_owned();
     }
     let names: Vec<&str> = met.iter().map(|item| item.name.trim_matches('`')).collect();
     let position = asked.record.position;
@@ -266,10 +259,10 @@ fn lost(decider: &Decider, known: &OfRule, items: &[ItemTold], asked: &WhyNot) -
         let same = half.events.iter().find(|(item, _, _)| names.contains(&item.as_str()));
         match same {
             Some((_, other, _)) if *other > position => {
-                return format!("was met; a newer one took its place, #{other}");
+                return format!("a newer one took its place, #{other}");
             }
             Some((_, other, _)) if decider.rule.when.repeat == Repeat::Ignore => {
-                return format!("was met; the first one is kept, #{other} (`repeat: ignore`)");
+                return format!("the first one is kept, #{other} (`repeat: ignore`)");
             }
             _ => {}
         }
@@ -280,12 +273,12 @@ fn lost(decider: &Decider, known: &OfRule, items: &[ItemTold], asked: &WhyNot) -
             if first_met > 0 {
                 let before: Vec<&str> =
                     items.iter().take(first_met.min(all.len())).map(|item| item.name.as_str()).collect();
-                return format!("was met, and nothing waited for it: {} must come before it", before.join(", "));
+                return format!("nothing waited for it: {} must come before it", before.join(", "));
             }
-            "was met; what became of it is no longer kept".to_owned()
+            "what became of it is no longer kept".to_owned()
         }
-        WhenKind::Absence { .. } => "was met, and nothing waited for it".to_owned(),
-        WhenKind::Count { .. } => "was met; it is too long ago to count, or was counted in a firing".to_owned(),
-        _ => "was met; what became of it is no longer kept".to_owned(),
+        WhenKind::Absence { .. } => "nothing waited for it".to_owned(),
+        WhenKind::Count { .. } => "it is too long ago to count, or was counted in a firing".to_owned(),
+        _ => "what became of it is no longer kept".to_owned(),
     }
 }

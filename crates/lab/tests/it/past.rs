@@ -71,6 +71,16 @@ impl Past {
         first
     }
 
+    /// Lets time pass, and what becomes due in it be done.
+    pub(crate) fn pass(&mut self, span: Span) {
+        let until = self.now + span;
+        while let Some(due) = self.engine.due().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.ours(&Tick {}.into());
+        }
+        self.now = self.now.max(until);
+    }
+
     /// Lets time pass until nothing is due any more.
     pub(crate) fn settle(&mut self) {
         while let Some(due) = self.engine.due() {

@@ -169,3 +169,105 @@ fn what_nobody_knows() {
     assert!(error("nobody", None).starts_with("nothing in the log has the id `nobody`"));
     assert_eq!(error("0", Some("nobody")), "no rule default/nobody is in force; `ensue rules` lists them");
 }
+
+fn rule(when: &str, more: &str) -> Past {
+    Past::new(&format!(
+        "apiVersion: ensue.dev/v1\nkind: Rule\nmetadata: {{ name: r }}\nspec:\n  when: {when}\n  steps: [ {{ id: wait, uses: http/request, connection: api, with: {{ path: / }} }} ]\n{more}---\napiVersion: ensue.dev/v1\nkind: Connection\nmetadata: {{ name: api }}\nspec: {{ http: {{ url: \"https://api.example.com\" }} }}\n"
+    ))
+}
+
+/// Events of one kind and key, and then what is asked of the first of them; `#` begins a comment, `+` lets time pass.
+fn case(past: &mut Past, events: &str, asked: &str) -> String {
+    let mut out = format!("{events} ? {asked}\n");
+    for event in events.split(' ') {
+        match event.strip_prefix('+') {
+            Some(time) => past.pass(ensue_event::Span(ensue_expr::duration::parse(time).unwrap())),
+            None => {
+                let (kind, id) = event.split_once(':').unwrap();
+                past.event(kind, id, &json!({"key": "k"}));
+            }
+        }
+    }
+    out.push_str(&told(past, asked, Some("r")));
+    out
+}
+
+const SEQUENCE: &str = "{ sequence: [ { name: one, event: { type: [a] } }, { name: two, event: { type: [b] } } ], key: event.data.key, within: 15m, unless: { event: { type: [stop] } } }";
+
+#[test]
+fn of_a_rule_of_several_events_which_was_met_and_what_became_of_it() {
+    let all = SEQUENCE.replace("sequence", "all");
+    let each = SEQUENCE.replace("within", "repeat: ignore, within");
+    let count = "{ count: { of: { event: { type: [a] } }, atLeast: 3 }, key: event.data.key, within: 10m }";
+    let absence =
+        "{ absence: { after: { event: { type: [a] } }, of: { event: { type: [b] } }, for: 10m }, key: event.data.key }";
+    let mut out = String::new();
+    for (when, events, asked) in [
+        (SEQUENCE, "a:1", "1"),
+        (SEQUENCE, "a:1 +20m", "1"),
+        (SEQUENCE, "a:1 stop:2", "1"),
+        (SEQUENCE, "a:1 stop:2", "2"),
+        (SEQUENCE, "b:1", "1"),
+        (SEQUENCE, "a:1 a:2", "1"),
+        (each.as_str(), "a:1 a:2", "2"),
+        (SEQUENCE, "a:1 b:2", "1"),
+        (SEQUENCE, "a:1 b:2", "2"),
+        (SEQUENCE, "other:1", "1"),
+        (all.as_str(), "b:1 +4m10s", "1"),
+        (count, "a:1 a:2", "1"),
+        (count, "a:1 +11m", "1"),
+        (count, "a:1 a:2 a:3", "1"),
+        (absence, "a:1 +1m", "1"),
+        (absence, "a:1 b:2", "1"),
+        (absence, "a:1 b:2", "2"),
+        (absence, "a:1 +10m", "1"),
+    ] {
+        let word = when.split([' ', ':']).nth(1).unwrap_or_default();
+        out.push_str(&format!(
+            "{word}: {}\n",
+            case(&mut rule(when, ""), events, &format!("x{asked}").replace('x', ""))
+        ));
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn what_flow_control_did_with_it() {
+    let when = "{ event: { type: [a] }, key: event.data.key }";
+    let mut out = String::new();
+    for (flow, events, asked) in [
+        ("dedupe: { key: event.data.key, window: 1h }", "a:1 a:2", "2"),
+        ("debounce: { quiet: 1m }", "a:1", "1"),
+        ("debounce: { quiet: 1m }", "a:1 a:2", "1"),
+        ("debounce: { quiet: 1m }", "a:1 +2m", "1"),
+        ("batch: { size: 3, every: 5m }", "a:1", "1"),
+        ("batch: { size: 2 }", "a:1 a:2", "1"),
+        ("throttle: { limit: 1, per: 10m }", "a:1 a:2", "2"),
+        ("throttle: { limit: 1, per: 10m, excess: queue }", "a:1 a:2", "2"),
+        ("order: { key: event.data.key, by: event.data.key, lateness: 1m, late: drop }", "a:1", "1"),
+    ] {
+        out.push_str(&format!("{flow}: {}\n", case(&mut rule(when, &format!("  {flow}\n")), events, asked)));
+    }
+    insta::assert_snapshot!(out);
+}
+
+/// Every one of many rules is asked, once.
+#[test]
+fn ten_thousand_rules_are_ranked_within_a_second() {
+    let one = |n: u32| {
+        format!(
+            "---\napiVersion: ensue.dev/v1\nkind: Rule\nmetadata: {{ name: r{n} }}\nspec:\n  when: {{ event: {{ type: [push], source: [{{ prefix: /test }}], data: {{ branch: [main, \"b{n}\"], n: [{n}] }} }} }}\n  steps: []\n"
+        )
+    };
+    let text: String = (0..10_000).map(one).collect::<String>().replace(" n: [", " num: [");
+    let mut past = Past::new(&text);
+    past.event("push", "p1", &json!({"branch": "b77", "num": 5}));
+    let began = std::time::Instant::now();
+    let text = told(&past, "p1", None);
+    println!("why-not over 10,000 rules: {} ms", began.elapsed().as_millis());
+    assert!(
+        text.contains("default/r5 does not match: data.branch is \"b77\"") && text.contains("default/r77"),
+        "{text}"
+    );
+    assert!(text.contains("9995 more rules are further away"), "{text}");
+}

@@ -16,6 +16,8 @@ use crate::drive::Drive;
 
 /// Records of one chain that are shown.
 const CHAIN: usize = 10_000;
+/// Records of a type that are looked through: operators' commands, and firings of which only the log knows.
+const NEWEST: usize = 500;
 
 /// The log as `why` reads it.
 struct Past {
@@ -24,8 +26,8 @@ struct Past {
 }
 
 impl Past {
-    fn found(&self, by: By<'_>) -> Vec<Record> {
-        let mut records = self.reader.find_by(by, CHAIN).unwrap_or_default();
+    fn found(&self, by: By<'_>, most: usize) -> Vec<Record> {
+        let mut records = self.reader.find_by(by, most).unwrap_or_default();
         records.reverse();
         for record in &mut records {
             // What cannot be resolved is shown without its data.
@@ -47,11 +49,15 @@ impl History for Past {
     }
 
     fn by_id(&self, id: &str) -> Vec<Record> {
-        self.found(By::Id(id))
+        self.found(By::Id(id), CHAIN)
     }
 
     fn by_correlation(&self, correlation: &str) -> Vec<Record> {
-        self.found(By::Correlation(correlation))
+        self.found(By::Correlation(correlation), CHAIN)
+    }
+
+    fn by_type(&self, kind: &str) -> Vec<Record> {
+        self.found(By::Type(kind), NEWEST)
     }
 }
 
