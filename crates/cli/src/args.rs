@@ -226,13 +226,9 @@ pub(crate) enum RulesCommand {
     Resume(SetMode),
     /// It decides and records, and does nothing.
     Shadow(SetMode),
-    /// Let all its parked firings go, the oldest first.
-    Redrive(SetMode),
-    /// Drop all its parked firings.
-    Discard(SetMode),
 }
 
-/// A person's decision about a rule.
+/// A person's decision about a rule; it is forgotten with the next change of the rule.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct SetMode {
     #[command(flatten)]

@@ -19,8 +19,6 @@ pub(crate) async fn rules(rules: Rules, output: Output) -> Result<(), Error> {
         (Some(RulesCommand::Pause(set)), _, _) => mode_of(set, "paused", output).await,
         (Some(RulesCommand::Resume(set)), _, _) => mode_of(set, "live", output).await,
         (Some(RulesCommand::Shadow(set)), _, _) => mode_of(set, "shadow", output).await,
-        (Some(RulesCommand::Redrive(all)), _, _) => parked(all, "redrive", output).await,
-        (Some(RulesCommand::Discard(all)), _, _) => parked(all, "discard", output).await,
         (None, Some(name), None) => show(&engine, &name, 20, output).await,
         (None, Some(name), Some(mode)) => {
             mode_of(SetMode { engine, name, reason: reason.unwrap_or_default() }, &mode, output).await
@@ -57,15 +55,6 @@ async fn mode_of(set: SetMode, mode: &str, output: Output) -> Result<(), Error> 
     let body = json!({"mode": mode, "reason": reason});
     let answer = Client::new(&engine)?.post(&[path(&name).as_slice(), &["mode"]].concat(), &body).await?;
     done(&answer, &format!("rule {name} is {mode}"), output);
-    Ok(())
-}
-
-/// What becomes of all that is parked.
-async fn parked(all: SetMode, verb: &str, output: Output) -> Result<(), Error> {
-    let SetMode { engine, name, reason } = all;
-    let body = json!({"rule": name, "reason": reason});
-    let answer = Client::new(&engine)?.post(&["parked", verb], &body).await?;
-    done(&answer, &format!("{verb}: all that is parked of rule {name}"), output);
     Ok(())
 }
 
@@ -125,7 +114,7 @@ fn told(rule: &Value, output: Output) {
     });
     section(
         "parked",
-        "parked; `ensue run redrive FIRING` lets one go, `ensue rules redrive RULE` all",
+        "parked; `ensue run redrive FIRING` lets one go, with --rule all",
         &["FIRING", "KEY", "SINCE (UTC)", "WHY"],
         &|one| {
             let since = one.get("since").and_then(Value::as_str).map(moment).unwrap_or_default();

@@ -120,8 +120,6 @@ routes! {
     POST "/api/v1/parked/discard" OPERATE, operate::discard_all: "Drops all parked firings of a rule.";
     POST "/api/v1/parked/{firing}/redrive" OPERATE, operate::redrive: "Lets a parked firing go.";
     POST "/api/v1/parked/{firing}/discard" OPERATE, operate::discard: "Drops a parked firing.";
-    POST "/api/v1/parked/redrive" OPERATE, operate::redrive_all: "Lets all parked firings of a rule go.";
-    POST "/api/v1/parked/discard" OPERATE, operate::discard_all: "Drops all parked firings of a rule.";
 }
 
 /// The router: nothing but the list.
