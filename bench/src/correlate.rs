@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::process::Command;
 
 use ensue_engine::Engine;
 use ensue_event::ours::{ConfigApplied, ConfigFile, Ours};
@@ -143,15 +142,9 @@ impl Fold {
 
 /// The bytes of a key: what a process grows by keys and their events, less what another grows by such events alone.
 fn each_key(keys: u64) -> Result<f64> {
-    let own = std::env::current_exe().map_err(|why| format!("where is this program? {why}"))?;
     let grown = |what: &str| {
-        let out = Command::new(&own).args(["correlate", "--keys", &keys.to_string(), "--weigh", what]).output();
-        let out = out.map_err(|why| format!("cannot start {}: {why}", own.display()))?;
-        if !out.status.success() {
-            return Err(String::from_utf8_lossy(&out.stderr).trim().trim_start_matches("error: ").to_owned());
-        }
-        let text = String::from_utf8_lossy(&out.stdout);
-        text.trim().parse::<f64>().map_err(|why| format!("`{text}` is no number of bytes: {why}"))
+        let told = clock::apart(&["correlate", "--keys", &keys.to_string(), "--weigh", what])?;
+        told.parse::<f64>().map_err(|why| format!("`{told}` is no number of bytes: {why}"))
     };
     Ok((grown("keys")? - grown("events")?) / keys as f64)
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -163,10 +162,8 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// When, by which command, on what kind of machine.
+/// By which command, on what kind of machine.
 fn circumstances() -> String {
-    let date =
-        Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]).output().map(|out| out.stdout).unwrap_or_default();
     let words: Vec<String> = std::env::args().skip(1).collect();
     let given: Vec<&str> =
         words.iter().map(String::as_str).take_while(|word| !["--binary", "--results"].contains(word)).collect();
@@ -179,9 +176,8 @@ fn circumstances() -> String {
     let kernel = kernel.split(['-', '\n']).next().unwrap_or_default();
     let load = read("/proc/loadavg");
     format!(
-        "`cargo xtask bench {}`, {}; {} cores, {memory:.0} GiB, Linux {kernel}; load {} at the end.",
+        "`cargo xtask bench {}`; {} cores, {memory:.0} GiB, Linux {kernel}; load {} at the end.",
         given.join(" "),
-        String::from_utf8_lossy(&date).trim(),
         std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         load.split(' ').next().unwrap_or_default(),
     )

@@ -151,6 +151,11 @@ fn weigh(patterns: &Lines) -> Result<(Index<u32>, f64, Vec<String>, f64)> {
     Ok((index, grown / held.max(1) as f64, refused, took))
 }
 
+/// The bytes of memory of each pattern.
+pub(crate) fn each(patterns: &Lines) -> Result<f64> {
+    weigh(patterns).map(|(_, each, _, _)| each)
+}
+
 /// Events in a second of CPU, going over all of them until it took long enough.
 fn pass(events: &[&[u8]], each: &mut dyn FnMut(&[u8])) -> f64 {
     // A look at the clock costs as much as a small event.

@@ -62,7 +62,16 @@ fn table(mut words: Arguments) -> Result {
     let mut report = Report::new("match", &mut words)?;
     let seed: u64 = words.option("--seed")?.unwrap_or(1);
     let write: Option<PathBuf> = words.option("--write")?;
+    let weigh: Option<String> = words.option("--weigh")?;
+    let count: Option<usize> = words.option("--count")?;
     words.end()?;
+    if let Some((kind, count)) =
+        weigh.and_then(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name)).zip(count)
+    {
+        let patterns = Lines::of("the patterns made here", &sets::patterns(kind, count, seed))?;
+        println!("{}", measure::each(&patterns)?);
+        return Ok(());
+    }
     let made = sets::events(EVENTS, seed);
     let most = COUNTS.last().copied().unwrap_or_default();
     let sets = Kind::ALL.map(|kind| (kind, sets::patterns(kind, most, seed)));
@@ -79,7 +88,8 @@ fn table(mut words: Arguments) -> Result {
         for count in COUNTS {
             let name = format!("the {} patterns made here", kind.name());
             let patterns = Lines::of(&name, set.get(..count).unwrap_or_default())?;
-            let (measured, _) = measure::run(&events, &patterns)?;
+            let (mut measured, _) = measure::run(&events, &patterns)?;
+            measured.each = weigh_apart(*kind, count, seed)?;
             if let Some(refused) = measured.refused.first() {
                 return Err(format!("a pattern made here is refused: {refused}"));
             }
@@ -96,6 +106,13 @@ fn table(mut words: Arguments) -> Result {
         }
     }
     report.write()
+}
+
+/// The memory of each pattern, in a process of its own: in this one there is room from the sets before.
+fn weigh_apart(kind: Kind, count: usize, seed: u64) -> Result<f64> {
+    let (count, seed) = (count.to_string(), seed.to_string());
+    let told = crate::clock::apart(&["match", "--weigh", kind.name(), "--count", &count, "--seed", &seed])?;
+    told.parse().map_err(|why| format!("`{told}` is no number of bytes: {why}"))
 }
 
 fn tell(report: &mut Report, kind: Kind, count: usize, measured: &Measured) {
