@@ -114,3 +114,33 @@ async fn a_file_that_is_there_at_the_start_holds_everything_from_the_first_momen
     sink.wait(2).await;
     place.wait_for("dev.ensue.run.finished", 1).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_storm_parked_is_let_go_or_dropped_all_at_once() {
+    let noisy = "apiVersion: ensue.dev/v1\nkind: Rule\nmetadata: { name: noisy }\nspec:\n  \
+        when: { event: { type: [noise] } }\n  storm: { perRule: 1 }\n  steps: []\n";
+    let place = Place::new(file(noisy)).await;
+    let send = async |from: u32, to: u32| {
+        for n in from..to {
+            let event = json!({"specversion": "1.0", "id": format!("n{n}"), "source": "/test", "type": "noise"});
+            place.send(event).await;
+        }
+        assert!(place.node.settled().await);
+    };
+    send(0, 4).await;
+    let (_, parked) = place.get("/api/v1/parked").await;
+    assert_eq!((&parked["total"], &parked["parked"][0]["by"]), (&json!(3), &json!("storm")), "{parked}");
+    let (status, told) = place.post("/api/v1/parked/redrive", json!({"reason": "it was no storm"})).await;
+    assert_eq!(status, 400, "{told}");
+    let all = json!({"rule": "noisy", "reason": "it was no storm"});
+    let (status, told) = place.post("/api/v1/parked/redrive", all.clone()).await;
+    assert_eq!(status, 200, "{told}");
+    place.wait_for("dev.ensue.run.finished", 4).await;
+    send(4, 6).await;
+    let (status, told) = place.post("/api/v1/parked/discard", all.clone()).await;
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(place.get("/api/v1/parked").await.1["total"], 0);
+    let (status, told) = place.post("/api/v1/parked/discard", all).await;
+    assert_eq!(status, 409, "{told}");
+    assert_eq!(place.of_type("dev.ensue.rule.fired").len(), 4);
+}
