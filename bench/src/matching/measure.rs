@@ -136,6 +136,7 @@ fn build(patterns: &Lines, refused: &mut Vec<String>) -> Result<Index<u32>> {
 fn weigh(patterns: &Lines) -> Result<(Index<u32>, f64, Vec<String>, f64)> {
     let copies = WEIGHED.div_ceil(patterns.len().max(1));
     let (mut indexes, mut refused) = (Vec::with_capacity(copies), Vec::new());
+    let filled = clock::fill();
     let (memory, before) = (clock::own_memory(), clock::thread());
     for _ in 0..copies {
         refused.clear();
@@ -143,6 +144,7 @@ fn weigh(patterns: &Lines) -> Result<(Index<u32>, f64, Vec<String>, f64)> {
     }
     let took = (clock::thread() - before) / copies as f64;
     let grown = (clock::own_memory() - memory).max(0.0);
+    drop(filled);
     let held: usize = indexes.iter().map(Index::len).sum();
     let index = indexes.pop().unwrap_or_default();
     if index.is_empty() && refused.is_empty() {
