@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::args::Engine;
 use crate::errors::Error;
+use crate::output::closed;
 
 /// The address of an engine that is started without one.
 const USUAL: &str = "http://127.0.0.1:4310";
@@ -109,9 +110,21 @@ impl Client {
         }
     }
 
-    /// Records as they become durable, from a position on or from now on, for ever: a stream that is cut is taken up
-    /// where it was.
+    /// Records as they become durable, from a position on or from now on, for as long as somebody reads what is printed:
+    /// a stream that is cut is taken up where it was.
     pub(crate) async fn follow(
+        &self,
+        query: &[(&str, String)],
+        from: Option<u64>,
+        each: &mut (dyn FnMut(&Value) + Send),
+    ) -> Result<(), Error> {
+        tokio::select! {
+            ended = self.stream(query, from, each) => ended,
+            () = closed() => Ok(()),
+        }
+    }
+
+    async fn stream(
         &self,
         query: &[(&str, String)],
         from: Option<u64>,

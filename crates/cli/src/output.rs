@@ -3,6 +3,8 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use serde_json::Value;
+#[cfg(unix)]
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -191,6 +193,17 @@ fn plain(text: &str) -> bool {
     let first = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '/');
     let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "~"];
     first && text.chars().all(word) && !text.ends_with(' ') && !reserved.contains(&text.to_ascii_lowercase().as_str())
+}
+
+/// Ends when nobody reads any more what is printed: the other end of a pipe was closed. A file never ends.
+pub(crate) async fn closed() {
+    #[cfg(unix)]
+    if let Ok(out) = AsyncFd::with_interest(std::io::stdout(), Interest::ERROR)
+        && out.ready(Interest::ERROR).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 #[cfg(test)]

@@ -114,7 +114,14 @@ pub struct Graph {
     pub edges: Vec<Edge>,
     /// Rules that nothing in the configuration feeds: only what is sent to `POST /events` does.
     pub unfed: Vec<String>,
+    #[serde(skip)]
+    looked: usize,
+    /// There was too much to look at: edges may be missing.
+    pub cut: bool,
 }
+
+/// Events held against items, at most: past that a configuration is so entangled that the rest tells nothing more.
+const MOST: usize = 2_000_000;
 
 /// A record of ours that is about a rule or its runs.
 struct RecordKind {
@@ -237,8 +244,18 @@ impl Graph {
         graph
     }
 
+    /// Takes note of so many looks; false where they would be too many.
+    fn looks(&mut self, count: usize) -> bool {
+        self.looked = self.looked.saturating_add(count);
+        self.cut |= self.looked > MOST;
+        !self.cut
+    }
+
     /// Edges for what is made to those of these items that can be met by it.
     fn lead(&mut self, config: &Compiled, items: &[ItemAt], from: &From, place: Option<usize>, made: &Made) {
+        if !self.looks(items.len()) {
+            return;
+        }
         for (to, item) in items {
             let Some(decider) = config.rules.get(*to) else { continue };
             if could_meet(decider, *item, made) {
@@ -257,6 +274,9 @@ impl Graph {
                 if !asks && !record.acts {
                     self.edges.push(edge(config, From::EveryRule, None, *at, &made));
                     continue;
+                }
+                if !self.looks(config.rules.len()) {
+                    return;
                 }
                 for (from, told) in config.rules.iter().enumerate() {
                     let made = records(Some(&told.name)).find(|made| made.kind == record.kind);

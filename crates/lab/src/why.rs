@@ -34,6 +34,9 @@ pub enum Error {
         "nothing in the log has the id `{0}`; an event's id, a run's id, an effect's key or a position is expected (`ensue events` and `ensue runs` list them)"
     )]
     Unknown(String),
+    /// More than one run's id begins so.
+    #[error("`{0}` is the beginning of several runs' ids: {1}")]
+    Several(String, String),
     /// No rule has this name.
     #[error("no rule {0} is in force; `ensue rules` lists them")]
     NoRule(String),
@@ -41,7 +44,20 @@ pub enum Error {
 
 /// The chain that an event, a run, an effect or a position belongs to, from its first cause on.
 pub fn why(what: &str, history: &dyn History, engine: &Engine) -> Result<Tree, Error> {
-    let asked = find(what, history).ok_or_else(|| Error::Unknown(what.to_owned()))?;
+    let asked = match find(what, history) {
+        Some(asked) => asked,
+        None => {
+            let begins: Vec<Key> = beginning(what, engine).collect();
+            match begins.as_slice() {
+                [run] => find(&run.to_string(), history).ok_or_else(|| Error::Unknown(what.to_owned()))?,
+                [] => return Err(Error::Unknown(what.to_owned())),
+                several => {
+                    let all: Vec<String> = several.iter().take(10).map(ToString::to_string).collect();
+                    return Err(Error::Several(what.to_owned(), all.join(", ")));
+                }
+            }
+        }
+    };
     let mut ties: Vec<String> = taking(&asked, history, engine).iter().map(|told| correlation(&told.event)).collect();
     ties.push(correlation(&asked.event));
     ties.sort();
@@ -71,6 +87,17 @@ pub fn why(what: &str, history: &dyn History, engine: &Engine) -> Result<Tree, E
     let commands = history.by_type("dev.ensue.operator");
     let chain = Chain::of(&records, &commands, engine, asked.position);
     Ok(chain.tree())
+}
+
+/// The fewest digits that stand for a run.
+const DIGITS: usize = 4;
+
+/// The runs that are kept whose id begins so; none where the text is no beginning of an id, or too short for one.
+pub fn beginning<'a>(text: &str, engine: &'a Engine) -> impl Iterator<Item = Key> + 'a {
+    let hex = text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let text = Some(text.to_owned()).filter(|text| hex && (DIGITS..32).contains(&text.len()));
+    let runs = engine.state().runs.iter().map(|(id, _)| *id);
+    runs.filter(move |id| text.as_ref().is_some_and(|text| id.to_string().starts_with(text.as_str())))
 }
 
 /// Records of the firings that took this event and belong to the chain of another one: it was not the last of its match.

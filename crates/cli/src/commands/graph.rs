@@ -41,6 +41,9 @@ fn table(graph: &Graph, found: &[Loop], output: Output) {
     if !graph.unfed.is_empty() {
         output.line(format!("\nfed by nothing but POST /events: {}", graph.unfed.join(", ")));
     }
+    if graph.cut {
+        output.line("\nthere is too much of it: edges may be missing");
+    }
     for one in found {
         let every = if one.every_rule { " (it hears the runs of every rule)" } else { "" };
         output.line(format!("\nloop: {}{every}", way(one)));

@@ -13,6 +13,7 @@
 mod bench;
 mod check;
 mod demo;
+mod explain;
 mod images;
 mod scenarios;
 mod up;

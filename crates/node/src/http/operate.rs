@@ -114,7 +114,7 @@ pub(crate) async fn retry(
     body: Body,
 ) -> Reached {
     let said: Said = body::json(body, &headers).await?;
-    command(&app, &who, Command::RetryRun { run: key(&run)? }, &said.reason).await
+    command(&app, &who, Command::RetryRun { run: super::runs::run(&app, &run).await? }, &said.reason).await
 }
 
 pub(crate) async fn resume(
@@ -125,7 +125,8 @@ pub(crate) async fn resume(
     body: Body,
 ) -> Reached {
     let said: Said = body::json(body, &headers).await?;
-    command(&app, &who, Command::ResumeRun { run: key(&run)?, from: said.step }, &said.reason).await
+    command(&app, &who, Command::ResumeRun { run: super::runs::run(&app, &run).await?, from: said.step }, &said.reason)
+        .await
 }
 
 pub(crate) async fn skip(
@@ -136,7 +137,7 @@ pub(crate) async fn skip(
     body: Body,
 ) -> Reached {
     let said: Said = body::json(body, &headers).await?;
-    let skip = Command::SkipStep { run: key(&run)?, step: needed(said.step, "step")? };
+    let skip = Command::SkipStep { run: super::runs::run(&app, &run).await?, step: needed(said.step, "step")? };
     command(&app, &who, skip, &said.reason).await
 }
 
@@ -148,7 +149,7 @@ pub(crate) async fn cancel(
     body: Body,
 ) -> Reached {
     let said: Said = body::json(body, &headers).await?;
-    command(&app, &who, Command::CancelRun { run: key(&run)? }, &said.reason).await
+    command(&app, &who, Command::CancelRun { run: super::runs::run(&app, &run).await? }, &said.reason).await
 }
 
 pub(crate) async fn settle(
@@ -160,7 +161,7 @@ pub(crate) async fn settle(
 ) -> Reached {
     let said: Said = body::json(body, &headers).await?;
     let (step, verdict) = (needed(said.step, "step")?, needed(said.verdict, "verdict")?);
-    command(&app, &who, Command::Settle { run: key(&run)?, step, verdict }, &said.reason).await
+    command(&app, &who, Command::Settle { run: super::runs::run(&app, &run).await?, step, verdict }, &said.reason).await
 }
 
 pub(crate) async fn mode_of_default(

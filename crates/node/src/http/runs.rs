@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use ensue_event::{Key, Time};
+use ensue_lab::why::beginning;
 use ensue_run::run::Waits;
 use ensue_run::{Run, StepStatus};
 use serde::Deserialize;
@@ -79,9 +80,27 @@ fn summary(run: &Run) -> Value {
     })
 }
 
+/// The run that a text means: its id, or so many of its first digits that no other kept one begins so.
+pub(crate) async fn run(app: &App, text: &str) -> Result<Key, Wrong> {
+    let whole = text.parse::<Key>();
+    let wanted = text.to_owned();
+    if let Ok(key) = whole {
+        return Ok(key);
+    }
+    let found = app.read(move |pump| beginning(&wanted, pump.engine()).take(10).collect::<Vec<Key>>());
+    match (found.await.ok_or_else(stopping)?.as_slice(), whole) {
+        ([key], _) => Ok(*key),
+        ([], Err(why)) => Err(Wrong::bad(format!("{why}; no run that is kept begins with `{text}`"))),
+        (several, _) => {
+            let all: Vec<String> = several.iter().map(ToString::to_string).collect();
+            Err(Wrong::bad(format!("`{text}` is the beginning of several runs' ids: {}", all.join(", "))))
+        }
+    }
+}
+
 /// `GET /api/v1/runs/{id}`
 pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Wrong> {
-    let key: Key = id.parse().map_err(|why| Wrong::bad(format!("{why}")))?;
+    let key = run(&app, &id).await?;
     let found = app.read(move |pump| {
         let state = pump.engine().state();
         let run = Arc::clone(state.runs.get(&key)?);

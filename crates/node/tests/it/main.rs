@@ -15,6 +15,7 @@ mod support;
 
 mod auth;
 mod chain;
+mod explain;
 mod hooks;
 mod ingest;
 mod operate;
