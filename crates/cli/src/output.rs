@@ -198,7 +198,7 @@ fn plain(text: &str) -> bool {
 /// Ends when nobody reads any more what is printed: the other end of a pipe was closed. A file never ends.
 pub(crate) async fn closed() {
     #[cfg(unix)]
-    if let Ok(out) = AsyncFd::with_interest(std::io::stdout(), Interest::ERROR)
+    if let Ok(out) = AsyncFd::register_with_interest(std::io::stdout(), Interest::ERROR)
         && out.ready(Interest::ERROR).await.is_ok()
     {
         return;
