@@ -1,10 +1,12 @@
 //! One way to print: tables for people, JSON for pipes.
 
 use std::io::{IsTerminal as _, Write as _};
+#[cfg(unix)]
+use std::os::fd::AsFd as _;
 
 use serde_json::Value;
 #[cfg(unix)]
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::{io::Interest, net::unix::pipe::Sender};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -197,8 +199,9 @@ fn plain(text: &str) -> bool {
 
 /// Ends when nobody reads any more what is printed: the other end of a pipe was closed. A file never ends.
 pub(crate) async fn closed() {
+    // Only errors are waited for and nothing is written through it, so it need not be set to never block.
     #[cfg(unix)]
-    if let Ok(out) = AsyncFd::register_with_interest(std::io::stdout(), Interest::ERROR)
+    if let Ok(out) = std::io::stdout().as_fd().try_clone_to_owned().and_then(Sender::from_owned_fd_unchecked)
         && out.ready(Interest::ERROR).await.is_ok()
     {
         return;
