@@ -257,6 +257,9 @@ impl Engine {
 
     /// Offers an event to a rule, which it meets in these items.
     pub(crate) fn offer(&mut self, decider: &Decider, seen: &Rc<Seen>, items: &[u16]) {
+        if self.in_the_past(decider) {
+            return;
+        }
         if self.mode(decider).is_none() {
             return self.not(&decider.name, None, Verdict::Paused);
         }
@@ -273,6 +276,8 @@ impl Engine {
         match (known.and_then(|known| known.mode.as_deref()), decider.rule.mode) {
             (Some("paused"), _) | (None, RuleMode::Paused) => None,
             (Some("shadow"), _) | (None, RuleMode::Shadow) => Some(Mode::Shadow),
+            // What is decided about the past acts only where the rule says so.
+            _ if self.filling == Some(false) => Some(Mode::Shadow),
             _ => Some(self.state.acts(Mode::Live)),
         }
     }

@@ -8,6 +8,7 @@ use ensue_event::{Digest, Emission, Event, Key, Origin, Position, Record, Time, 
 use ensue_lang::Concurrency;
 use ensue_run::{Graph, Run};
 
+use crate::backfill::{NoPast, Past};
 use crate::config::{self, Compiled};
 use crate::state::{Pending, Row, State, Timer};
 
@@ -35,6 +36,8 @@ pub struct Engine {
     pub(crate) freed: VecDeque<(Key, Key)>,
     /// Whether they are being looked at.
     pub(crate) seating: bool,
+    /// A rule is taken through the past; whether it acts on that.
+    pub(crate) filling: Option<bool>,
 }
 
 /// A pinned definition, compiled.
@@ -63,6 +66,9 @@ pub enum Poison {
     /// A configuration that this version does not accept.
     #[error("the configuration in this record is not accepted by this version of ensue: {0}")]
     Configuration(String),
+    /// The past that the record speaks of cannot be read.
+    #[error("records of the past cannot be read: {0}")]
+    Past(String),
     /// A firing or run whose definition is not there.
     #[error("the definition {0} is not in state")]
     NoDefinition(Digest),
@@ -98,6 +104,7 @@ impl Engine {
             ready: Vec::new(),
             freed: VecDeque::new(),
             seating: false,
+            filling: None,
         }
     }
 
@@ -118,6 +125,11 @@ impl Engine {
 
     /// Folds one record. Nothing is changed until [`Engine::settle`]; after an error or a panic, [`Engine::undo`].
     pub fn fold(&mut self, record: &Record) -> Result<Outcome, Poison> {
+        self.fold_with(record, &NoPast)
+    }
+
+    /// The same, with the records before it at hand: what a `dev.ensue.backfill` asks for.
+    pub fn fold_with(&mut self, record: &Record, past: &dyn Past) -> Result<Outcome, Poison> {
         if self.state.meta.folded.is_some_and(|last| record.position <= last) {
             return Ok(Outcome::default());
         }
@@ -137,7 +149,7 @@ impl Engine {
             self.timers(record.at);
         }
         self.now = record.at;
-        self.handle(record, ours)?;
+        self.handle(record, ours, past)?;
         if first {
             self.timers(record.at);
             self.now = record.at;
@@ -156,6 +168,7 @@ impl Engine {
 
     /// Throws away what the record at hand changed.
     pub fn undo(&mut self) {
+        self.back_to_now(self.at);
         self.state.undo();
         self.next_config = None;
         self.ready.clear();
@@ -169,6 +182,10 @@ impl Engine {
             self.now = record.at;
             self.park(place, "its record could not be folded");
             self.arrived(place);
+        }
+        if let Ok(Some(Ours::Backfill(told))) = self.ours(record) {
+            (self.position, self.at, self.now) = (record.position, record.at, record.at);
+            self.fill_nothing(&told);
         }
         self.passed(record.position, record.at);
     }
@@ -247,6 +264,11 @@ impl Engine {
     fn timers(&mut self, at: Time) {
         // What the last record left is the earliest that a timer's now can be.
         self.now = self.state.meta.at;
+        self.due_until(at);
+    }
+
+    /// The same, from now on.
+    pub(crate) fn due_until(&mut self, at: Time) {
         while let Some((key, timer)) = self.state.timers.first().map(|(key, timer)| (*key, Arc::clone(timer))) {
             if key.0 > at {
                 break;
@@ -262,7 +284,7 @@ impl Engine {
         }
     }
 
-    fn handle(&mut self, record: &Record, ours: Option<Ours>) -> Result<(), Poison> {
+    fn handle(&mut self, record: &Record, ours: Option<Ours>, past: &dyn Past) -> Result<(), Poison> {
         if let Origin::Emitted(place) = record.origin
             && !self.arrived(place)
         {
@@ -275,7 +297,7 @@ impl Engine {
         }
         let listens = ours.is_none() || self.config.hears_ours;
         if let Some(ours) = ours {
-            self.record(record, ours)?;
+            self.record(record, ours, past)?;
         }
         if listens {
             self.decide(record);

@@ -14,7 +14,7 @@
 //! - A run that is not over waits for something by name; [`Engine::stuck`] lists those that do not and must be empty.
 //!
 //! Map, in the order in which a record meets it: [`fold`] → [`timers`](fold) → `records/` (one file per kind) →
-//! [`decide`] (rules: [`keys`], [`order`], [`correlate`], [`flow`]) → [`work`] (runs and their commands) → [`emit`] → [`state`] over [`table`].
+//! [`decide`] (rules: [`keys`], [`order`], [`correlate`], [`flow`]; in the past: [`backfill`]) → [`work`] (runs and their commands) → [`emit`] → [`state`] over [`table`].
 
 pub mod table;
 
@@ -34,12 +34,15 @@ pub mod correlate;
 
 pub mod flow;
 
+pub mod backfill;
+
 mod records;
 
 pub mod work;
 
 pub mod emit;
 
+pub use backfill::Past;
 pub use config::Compiled;
 pub use correlate::{Waiting, halves};
 pub use fold::{Engine, Outcome, Poison};

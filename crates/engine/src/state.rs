@@ -5,6 +5,7 @@ use ensue_event::{Digest, Emission, Event, Key, Origin, Position, Span, Time, co
 use ensue_run::{Definition, Effect, Run};
 use serde::{Deserialize, Serialize};
 
+use crate::backfill::BackfillRow;
 use crate::correlate::{HalfRow, Tally};
 use crate::flow::FlowRow;
 use crate::order::{OrderRow, Place};
@@ -417,6 +418,7 @@ json_row!(
     Decided,
     Tally,
     FlowRow,
+    BackfillRow,
     Freeze,
     Parked,
     SourceState,
@@ -517,6 +519,10 @@ tables! {
     flows: (Key, Key) => FlowRow = "flows",
     /// What ordering keeps: by rule, then by line, then what waits in it.
     orders: Place => OrderRow = "orders",
+    /// Rules on their way through the past.
+    backfills: Key => BackfillRow = "backfills",
+    /// Timers of the one that has begun: they fire by its clock.
+    past: (Time, Key) => Timer = "past",
     /// What is known of sources.
     sources: String => SourceState = "sources",
 }

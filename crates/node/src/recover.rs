@@ -8,7 +8,7 @@ use ensue_engine::FOLD;
 use ensue_event::ours::{ConfigApplied, NodeStarted, Ours};
 use ensue_event::{Digest, Key, Position};
 use ensue_log::{Blobs, By, Draft, FileLog, Log, Reader};
-use ensue_pump::{Outgoing, Pump, Start, pump, start};
+use ensue_pump::{LogPast, Outgoing, Pump, Start, pump, start};
 use ensue_state::{Lock, Sqlite, State};
 
 use crate::clock::Clock;
@@ -69,7 +69,8 @@ fn open(
     tell(&recovery);
     let blobs = Blobs::open(disk, &data.join("blobs"))?;
     let clock = Arc::new(Clock::after(log.last_at()));
-    let (pump, start) = open_pump(store, data, &log.reader())?;
+    let (mut pump, start) = open_pump(store, data, &log.reader())?;
+    pump.look_back(Box::new(LogPast::new(log.reader(), Some(blobs.clone()))));
     let mut recovery =
         Recovery { log, blobs, clock, pump, before: options.before_fold.clone(), checkpointed: start.from };
     recovery.fold_all()?;

@@ -16,7 +16,8 @@
 //!   one that cannot be repeated only after its `action.started` is folded.
 //! - No checkpoint passes a record that was set aside before the record that says so is durable.
 //!
-//! Map: [`clock`] (append time) → [`start`] (recovery) → [`pump`] (fold, checkpoint, outgoing) → [`dispatch`] (limits).
+//! Map: [`clock`] (append time) → [`start`] (recovery) → [`pump`] (fold, checkpoint, outgoing) → [`dispatch`] (limits); [`past`] is what
+//! the fold may look back into.
 
 pub mod clock;
 
@@ -26,7 +27,10 @@ pub mod pump;
 
 pub mod start;
 
+pub mod past;
+
 pub use clock::AppendClock;
 pub use dispatch::{Dispatch, Work};
+pub use past::LogPast;
 pub use pump::{Outgoing, Pump};
 pub use start::{Rebuild, Start};

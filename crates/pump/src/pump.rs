@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ensue_engine::state::TABLES;
-use ensue_engine::{Engine, FOLD, Poison};
+use ensue_engine::{Engine, FOLD, Past, Poison};
 use ensue_event::ours::{
-    ActionAnswered, ActionStarted, ActionUncertain, Answer, Attempt, NodeStarted, Operator, Ours, RecordQuarantined,
-    Tick,
+    ActionAnswered, ActionStarted, ActionUncertain, Answer, Attempt, Backfill, NodeStarted, Operator, Ours,
+    RecordQuarantined, Tick,
 };
 use ensue_event::{Attr, Digest, Emission, Event, Key, Origin, Position, Record, Time};
 use ensue_state::{Applied, Change, State};
@@ -19,6 +19,9 @@ pub const SOURCE: &str = "/ensue/node";
 
 /// How many records are folded before their changes are written, at the latest.
 pub const CHECKPOINT_RECORDS: usize = 500;
+
+/// How many records of the past a rule is taken through at once: what comes now waits for no more than that.
+pub const BACKFILL_RECORDS: u64 = 500;
 
 /// An event of ours to be appended, before anything from outside that waits.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +53,10 @@ pub struct Pump<S> {
     uncommitted: Vec<Change>,
     /// The log as it was at start is folded: emissions and effects may leave.
     live: bool,
+    /// The log before the record at hand.
+    past: Option<Box<dyn Past + Send>>,
+    /// A `dev.ensue.backfill` was handed out and is not folded yet.
+    filling: bool,
     /// Two starts died without progress: each record is noted before it is folded.
     careful: bool,
 }
@@ -69,8 +76,16 @@ impl<S: State> Pump<S> {
             behind: 0,
             uncommitted: Vec::new(),
             live: false,
+            past: None,
+            filling: false,
             careful,
         }
+    }
+
+    /// Gives the fold the log to look back into: without it no rule starts in the past, and a log in which one did cannot
+    /// be folded.
+    pub fn look_back(&mut self, past: Box<dyn Past + Send>) {
+        self.past = Some(past);
     }
 
     /// The names of the tables that a store must have.
@@ -142,7 +157,10 @@ impl<S: State> Pump<S> {
         }
         let result = catch_unwind(AssertUnwindSafe(|| {
             first(record);
-            self.engine.fold(record)
+            match &self.past {
+                Some(past) => self.engine.fold_with(record, past.as_ref()),
+                None => self.engine.fold(record),
+            }
         }));
         match result {
             Ok(Ok(outcome)) => {
@@ -151,7 +169,7 @@ impl<S: State> Pump<S> {
                 self.noted(record);
                 Ok(())
             }
-            Ok(Err(poison @ Poison::Configuration(_))) => {
+            Ok(Err(poison @ (Poison::Configuration(_) | Poison::Past(_)))) => {
                 self.engine.undo();
                 Err(poison)
             }
@@ -217,6 +235,7 @@ impl<S: State> Pump<S> {
             Some(Ours::RuleFired(fired)) => firing = Some(fired.firing),
             // What it says is set aside; that something was set aside is said all the same.
             Some(Ours::RecordQuarantined(earlier)) => drop(self.unsaid.remove(&earlier.position)),
+            Some(Ours::Backfill(_)) => self.filling = false,
             _ => {}
         }
         self.quarantine(RecordQuarantined { position: record.position, reason, answer, firing });
@@ -239,6 +258,7 @@ impl<S: State> Pump<S> {
             Ok(Ours::ActionStarted(started)) => self.dispatch.started(started.of.effect),
             Ok(Ours::ActionAnswered(answered)) => self.dispatch.over(answered.of.effect),
             Ok(Ours::ActionUncertain(uncertain)) => self.dispatch.over(uncertain.of.effect),
+            Ok(Ours::Backfill(_)) => self.filling = false,
             Ok(Ours::RecordQuarantined(quarantined)) => {
                 self.unsaid.remove(&quarantined.position);
                 if let Some(of) = quarantined.answer {
@@ -257,7 +277,7 @@ impl<S: State> Pump<S> {
         self.ready = held_or_not;
     }
 
-    /// What is to be appended now, in this order: quarantines, emissions. Each is handed out once.
+    /// What is to be appended now, in this order: quarantines, emissions, the next records of a backfill. Each is handed out once.
     pub fn outgoing(&mut self) -> Vec<Outgoing> {
         let mut out = std::mem::take(&mut self.quarantines);
         if self.live {
@@ -270,8 +290,24 @@ impl<S: State> Pump<S> {
             if let Some(Outgoing { origin: Origin::Emitted(place), .. }) = out.get(from..).and_then(|new| new.last()) {
                 self.handed = Some(*place);
             }
+            out.extend(self.backfill());
         }
         out
+    }
+
+    /// The next records of the past for the rule that is on its way, when the ones before are folded.
+    fn backfill(&mut self) -> Option<Outgoing> {
+        let (Some(past), false) = (&self.past, self.filling) else { return None };
+        let row = self.engine.backfill()?;
+        let mut from = row.next.max(past.first());
+        if let Some(after) = row.after.filter(|_| row.at.is_none()) {
+            // What is passed over anyway need not be read.
+            from = past.since(after).map_or(from, |since| from.max(since));
+        }
+        let told = Backfill { rule: row.rule.clone(), from, to: from.plus(BACKFILL_RECORDS) };
+        let id = Key::of("backfill", &[told.rule.as_bytes(), &from.bytes(), &self.wants().bytes()]);
+        self.filling = true;
+        Some(node(id.to_string(), &told.into()))
     }
 
     /// Whether a checkpoint is due: an effect waits for it, or enough was folded.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ensue_event::Digest;
 use ensue_event::ours::{ConfigApplied, Ours};
-use ensue_lang::{Order, OrderBy};
+use ensue_lang::{Order, OrderBy, Start};
 
 use crate::config::Compiled;
 use crate::flow::Kept;
@@ -39,7 +39,7 @@ impl Engine {
             // What an operator set on a rule holds until the rule itself is changed.
             let name = decider.rule.name.to_string();
             if self.config.rule(&name).is_some_and(|before| before.digest != decider.digest) {
-                self.reflow(decider.id);
+                self.where_it_is(decider.id, |engine| engine.reflow(decider.id));
             }
             let same = self.config.rule(&name).is_some_and(|before| before.digest == decider.digest);
             let known = self.state.rules.get(&name).filter(|known| known.mode.is_some() && !same);
@@ -67,19 +67,34 @@ impl Engine {
                     (old, new) => old.is_none() && new.is_none(),
                 };
                 if !same {
-                    self.end_lines(old);
+                    self.where_it_is(old.id, |engine| engine.end_lines(old));
                 }
                 continue;
             }
-            let (halves, mut held) = (self.drop_halves(old.id), self.drop_lines(old.id));
-            held += if new.is_none() { self.drop_flows(old.id) } else { self.drop_held(old.id) };
+            let (mut halves, mut held) = (0, 0);
+            self.where_it_is(old.id, |engine| {
+                (halves, held) = (engine.drop_halves(old.id), engine.drop_lines(old.id));
+                held += if new.is_none() { engine.drop_flows(old.id) } else { engine.drop_held(old.id) };
+            });
+            if new.is_none() {
+                self.no_backfill(old.id);
+            }
             if halves + held > 0 {
                 self.decided(old.name.to_string(), None, Verdict::Edited { halves, held });
             }
         }
         for new in &compiled.rules {
-            if before.rule(&new.name).is_none_or(|old| old.when != new.when) {
-                self.arm_expected(new);
+            match before.rule(&new.name) {
+                None if self.starts_in_the_past(new) => {}
+                Some(old) if old.when == new.when => {}
+                Some(_) if self.state.backfills.get(&new.id).is_some() => {}
+                _ => self.arm_expected(new),
+            }
+            if before
+                .rule(&new.name)
+                .is_some_and(|old| old.rule.start != new.rule.start && new.rule.start != Start::Now)
+            {
+                self.start_ignored(new);
             }
         }
     }

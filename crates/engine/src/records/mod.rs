@@ -8,11 +8,12 @@ mod start;
 
 use ensue_event::{Ours, Record};
 
+use crate::backfill::Past;
 use crate::fold::{Engine, Poison};
 
 impl Engine {
     /// What a record of our own changes. Records that only tell something change nothing.
-    pub(crate) fn record(&mut self, record: &Record, ours: Ours) -> Result<(), Poison> {
+    pub(crate) fn record(&mut self, record: &Record, ours: Ours, past: &dyn Past) -> Result<(), Poison> {
         match ours {
             Ours::NodeStarted(started) => {
                 self.node_started(started);
@@ -28,6 +29,7 @@ impl Engine {
             Ours::ActionUncertain(uncertain) => self.uncertain(uncertain),
             Ours::Operator(operator) => self.operator(operator),
             Ours::RecordQuarantined(quarantined) => self.quarantined(quarantined),
+            Ours::Backfill(told) => self.fill(&told, past),
             Ours::NodeStopped(_)
             | Ours::ClockStepped(_)
             | Ours::Tick(_)
@@ -38,7 +40,6 @@ impl Engine {
             | Ours::LogTrimmed(_)
             | Ours::LogPurged(_)
             | Ours::StateSnapshot(_)
-            | Ours::Backfill(_)
             | Ours::RuleParked(_)
             | Ours::RunStarted(_)
             | Ours::RunFinished(_)

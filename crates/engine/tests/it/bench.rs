@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use ensue_engine::{Engine, Outboxed, Outcome, Row, Verdict};
+use ensue_engine::{Engine, Outboxed, Outcome, Past, Row, Verdict};
 use ensue_event::ours::{
     ActionAnswered, ActionStarted, ActionUncertain, Answer, Command, ConfigApplied, ConfigFile, Failure, Operator,
     Ours, Tick,
@@ -37,6 +37,22 @@ pub(crate) fn rule(name: &str, spec: &str) -> String {
 
 pub(crate) fn files(rules: &[String]) -> Vec<ConfigFile> {
     vec![ConfigFile { path: "t.yaml".into(), text: format!("{CONNECTIONS}{}", rules.concat()) }]
+}
+
+/// The log before the record at hand.
+pub(crate) struct Before<'a>(pub(crate) &'a [Record]);
+
+impl Past for Before<'_> {
+    fn first(&self) -> Position {
+        Position(0)
+    }
+    fn since(&self, time: Time) -> Result<Position, String> {
+        Ok(Position(self.0.partition_point(|record| record.at < time) as u64))
+    }
+    fn read(&self, from: Position, to: Position, each: &mut dyn FnMut(&Record)) -> Result<(), String> {
+        self.0.iter().filter(|record| (from..to).contains(&record.position)).for_each(each);
+        Ok(())
+    }
 }
 
 pub(crate) struct Bench {
@@ -80,7 +96,7 @@ impl Bench {
     }
 
     pub(crate) fn fold(&mut self, record: &Record) -> Outcome {
-        let outcome = self.engine.fold(record).unwrap();
+        let outcome = self.engine.fold_with(record, &Before(&self.log)).unwrap();
         self.engine.settle();
         // Looking at thousands of runs after every record would make the tests of bounds slow.
         if self.engine.state().runs.len().max(self.engine.state().flows.len()) > 500 {

@@ -12,6 +12,8 @@
 
 mod bench;
 
+mod backfill;
+
 mod configuration;
 mod correlate;
 mod decisions;

@@ -6,7 +6,7 @@ use ensue_engine::flow::flows;
 use ensue_event::ours::Ours;
 use ensue_event::{Position, Span};
 use ensue_log::{Entry, Log};
-use ensue_pump::{Pump, start};
+use ensue_pump::{LogPast, Pump, start};
 use ensue_state::{Memory, State};
 
 use super::node::{Node, quarantined, text};
@@ -120,6 +120,7 @@ fn rebuilt(node: &Node) -> Result<(String, String), String> {
     let aside = quarantined(&node.log)?;
     let chain = |_: Position| None;
     let (mut pump, _) = start::open(store, node.log.end(), &chain, aside).map_err(|(_, why)| text(why))?;
+    pump.look_back(Box::new(LogPast::new(node.log.reader(), None)));
     while pump.wants() < node.log.end() {
         for entry in node.log.read(pump.wants(), 256, usize::MAX).map_err(text)? {
             match entry {

@@ -9,7 +9,7 @@ use ensue_event::{Digest, Origin, Position, Span};
 use ensue_log::disk::{FaultDisk, Rng};
 use ensue_log::{By, Draft, Entry, FileLog, Log, Options};
 use ensue_pump::pump::{self, answered, node, operator, tick};
-use ensue_pump::{AppendClock, Outgoing, Pump, start};
+use ensue_pump::{AppendClock, LogPast, Outgoing, Pump, start};
 use ensue_run::Status;
 use ensue_state::{Memory, State};
 
@@ -40,13 +40,14 @@ impl Node {
             .map_err(text)?;
         let aside = quarantined(&log)?;
         let chain = |position| log.chain(position).ok();
-        let (pump, found) = match start::open(outside.store.clone(), log.end(), &chain, aside.clone()) {
+        let (mut pump, found) = match start::open(outside.store.clone(), log.end(), &chain, aside.clone()) {
             Ok(opened) => opened,
             Err((_, _)) => {
                 outside.store.set_aside();
                 start::open(outside.store.clone(), log.end(), &chain, aside).map_err(|(_, why)| text(why))?
             }
         };
+        pump.look_back(Box::new(LogPast::new(log.reader(), None)));
         let clock = AppendClock::after(log.last_at());
         let mut node = Node { log, pump, clock, outbound: VecDeque::new(), ticked: false };
         node.fold_all(violations)?;

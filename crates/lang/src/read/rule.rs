@@ -86,6 +86,14 @@ pub(super) fn rule(cx: &mut Cx<'_>, spec: &Node) -> Option<RuleSpec> {
         })
     });
     let start = start(cx, spec.get("start"));
+    let mode = match text(spec, "mode") {
+        Some("shadow") => RuleMode::Shadow,
+        Some("paused") => RuleMode::Paused,
+        _ => RuleMode::Live,
+    };
+    let backfill =
+        part(spec, "backfill", |node| Some(Backfill { act: flag(node, "act"), max_age: micros(node, "maxAge") }));
+    no_surprise(cx, spec, start, mode, backfill);
 
     let mut body = Body::new(cx, spec, scope.and("steps").and("run"));
     let steps = body.list(spec.get("steps"), "/steps");
@@ -108,15 +116,9 @@ pub(super) fn rule(cx: &mut Cx<'_>, spec: &Node) -> Option<RuleSpec> {
                 per_rule: count(node, "perRule").unwrap_or(default.per_rule),
             })
         }),
-        mode: match text(spec, "mode") {
-            Some("shadow") => RuleMode::Shadow,
-            Some("paused") => RuleMode::Paused,
-            _ => RuleMode::Live,
-        },
+        mode,
         start,
-        backfill: part(spec, "backfill", |node| {
-            Some(Backfill { act: flag(node, "act"), max_age: micros(node, "maxAge") })
-        }),
+        backfill,
         timeout: micros(spec, "timeout"),
         steps,
         on_failure,
@@ -167,6 +169,16 @@ fn order(cx: &mut Cx<'_>, node: &Node) -> Option<Order> {
         },
         remember: micros(node, "remember").unwrap_or(REMEMBER),
     })
+}
+
+/// Nobody acts on all that has ever happened by leaving a word out.
+fn no_surprise(cx: &mut Cx<'_>, spec: &Node, start: Start, mode: RuleMode, backfill: Option<Backfill>) {
+    let (Some(node), RuleMode::Live) = (spec.get("start"), mode) else { return };
+    if start != Start::Now && !backfill.is_some_and(|backfill| backfill.act) {
+        let message = "a rule that starts in the past would act on what happened then";
+        let help = "write `mode: shadow`; or, if it is to act, `backfill: { act: true, maxAge: 7d }`";
+        cx.report.push(Diagnostic::error("backfill", node.span, message).help(help));
+    }
 }
 
 fn start(cx: &mut Cx<'_>, node: Option<&Node>) -> Start {

@@ -343,6 +343,26 @@ fn steps() {
 }
 
 #[test]
+fn a_rule_that_starts_in_the_past_acts_only_where_it_says_so() {
+    const WANTED: &str = "backfill: a rule that starts in the past would act on what happened then; write `mode: shadow`; \
+                          or, if it is to act, `backfill: { act: true, maxAge: 7d }`\n";
+    for (more, wanted) in [
+        ("start: now", ""),
+        ("start: beginning", WANTED),
+        ("start: 42", WANTED),
+        ("start: \"2026-01-01T00:00:00Z\"", WANTED),
+        ("start: beginning\nmode: live", WANTED),
+        ("start: beginning\nbackfill: { act: false, maxAge: 7d }", WANTED),
+        ("start: beginning\nmode: shadow", ""),
+        ("start: beginning\nmode: paused", ""),
+        ("start: beginning\nbackfill: { act: true }", ""),
+        ("start: beginning\nmode: live\nbackfill: { act: true, maxAge: 7d }", ""),
+    ] {
+        assert_eq!(about(&format!("{WHEN}{more}\nsteps: []\n")), wanted, "{more}");
+    }
+}
+
+#[test]
 fn names_of_steps() {
     let steps = |last: &str| {
         format!(
