@@ -277,9 +277,15 @@ impl Engine {
             self.now = self.now.max(key.0);
             match timer.as_ref() {
                 Timer::Retry { run, effect } => self.retry(*run, *effect),
-                Timer::Half { rule } => self.half_due(*rule, key.1),
+                Timer::Half { rule } => {
+                    if self.waits_for_the_gap(*rule) {
+                        self.postpone(*rule, key.1);
+                    }
+                    self.half_due(*rule, key.1);
+                }
                 Timer::Flow { rule } => self.flow_due(*rule, key.1),
                 Timer::Order { place, .. } => self.order_due(place),
+                Timer::Gap => self.gap_due(),
             }
         }
     }

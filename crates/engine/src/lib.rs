@@ -46,6 +46,7 @@ pub use backfill::Past;
 pub use config::Compiled;
 pub use correlate::{Waiting, halves};
 pub use fold::{Engine, Outcome, Poison};
+pub use records::source::{GRACE, Gap};
 pub use state::{Decided, Decision, Outboxed, Row, State, Verdict};
 
 /// The version of the fold. It changes whenever the same log would give other state; state of another version is

@@ -9,6 +9,7 @@ use crate::backfill::BackfillRow;
 use crate::correlate::{HalfRow, Tally};
 use crate::flow::FlowRow;
 use crate::order::{OrderRow, Place};
+use crate::records::source::Gap;
 use crate::table::{RowValue, Table, json_row};
 
 /// A row for the store: `value` is absent where it goes.
@@ -152,6 +153,8 @@ pub enum Timer {
         /// The line, or the event that waits in it.
         place: Place,
     },
+    /// The end of the time in which sources may catch up.
+    Gap,
 }
 
 /// An emission whose record is not folded yet.
@@ -419,6 +422,7 @@ json_row!(
     Tally,
     FlowRow,
     BackfillRow,
+    Gap,
     Freeze,
     Parked,
     SourceState,
@@ -523,6 +527,8 @@ tables! {
     backfills: Key => BackfillRow = "backfills",
     /// Timers of the one that has begun: they fire by its clock.
     past: (Time, Key) => Timer = "past",
+    /// The gap that is open, in which nobody could see what came; one row, `now`.
+    gaps: String => Gap = "gaps",
     /// What is known of sources.
     sources: String => SourceState = "sources",
 }

@@ -1,13 +1,16 @@
 //! Configurations: from files to the record that puts them in force.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use ensue_engine::Verdict;
 use ensue_event::ours::{ConfigApplied, ConfigFile, Document};
 use ensue_event::{Key, Position};
 use ensue_lang::{Diagnostic, Kind};
 use ensue_pump::{Outgoing, pump};
 
 use crate::error::Error;
+use crate::node::Core;
 use crate::options::Configured;
 
 /// How deep folders may stand in one another.
@@ -86,6 +89,46 @@ pub(crate) fn record(applied: ConfigApplied, end: Position) -> Outgoing {
     let digests: Vec<&[u8]> = applied.documents.iter().map(|document| document.digest.0.as_slice()).collect();
     let id = Key::of("config", &[&end.bytes(), &digests.concat()]);
     pump::node(id.to_string(), &applied.into())
+}
+
+impl Core {
+    /// What the configuration in this record dropped, as its decisions say.
+    pub(crate) async fn dropped(self: &Arc<Core>, position: Position) -> Dropped {
+        let mut dropped = Dropped::default();
+        let from = (position, String::new());
+        let decided = self.read(move |pump| {
+            let decisions = &pump.engine().state().decisions;
+            let here = decisions.from(from..).take_while(|((at, _), _)| *at == position);
+            here.map(|((_, rule), decided)| (rule.clone(), Arc::clone(decided))).collect::<Vec<_>>()
+        });
+        for (rule, decided) in decided.await.unwrap_or_default() {
+            for decision in &decided.all {
+                match &decision.verdict {
+                    Verdict::Edited { halves, held } => {
+                        dropped.halves += halves;
+                        dropped.held += held;
+                        dropped
+                            .rules
+                            .push((rule.clone(), format!("{halves} half-matches and {held} held are dropped")));
+                    }
+                    Verdict::Refused { why } => dropped.rules.push((rule.clone(), why.clone())),
+                    _ => {}
+                }
+            }
+        }
+        dropped
+    }
+}
+
+/// What a configuration dropped of what rules kept.
+#[derive(Debug, Default)]
+pub(crate) struct Dropped {
+    /// Half-matches.
+    pub(crate) halves: u64,
+    /// Matches that flow control held, and events that waited for their turn.
+    pub(crate) held: u64,
+    /// By rule, for people.
+    pub(crate) rules: Vec<(String, String)>,
 }
 
 /// All manifests of a folder (`*.yaml`, `*.yml`), in the order of their paths, with the environment filled in; or the one

@@ -177,7 +177,11 @@ impl Core {
             return Ok(None);
         }
         let position = self.tell(config::record(record, self.feed.end())).await.map_err(NotApplied::Refused)?;
-        tracing::info!(%position, "a configuration is in force");
+        let dropped = self.dropped(position).await;
+        tracing::info!(%position, half_matches = dropped.halves, held = dropped.held, "a configuration is in force");
+        for (rule, what) in &dropped.rules {
+            tracing::info!(rule, "{what}");
+        }
         Ok(Some(position))
     }
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ensue_connect::Schedule;
+use ensue_event::ours::SourceCaughtUp;
 use ensue_event::{Digest, Event, Time};
 use ensue_lang::Name;
+use ensue_pump::pump;
 
 use crate::ingest::Events;
 use crate::node::Core;
@@ -38,12 +40,28 @@ pub(crate) async fn run(core: Arc<Core>) {
                 kept.last = occurrence;
             }
         }
+        caught_up(&core, &kept, now).await;
         let next = kept.values().filter_map(|kept| kept.schedule.next(kept.last)).min();
         let sleep = next.map_or(LOOK_AROUND, |next| next.since(core.clock.now()).to_std());
         tokio::select! {
             // A millisecond at least: an event that is refused is tried again, but not without a pause.
             () = tokio::time::sleep(sleep.clamp(Duration::from_millis(1), LOOK_AROUND)) => {}
             _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Says of schedules that all they had missed is sent, if that is waited for: deadlines that fell into the time in which
+/// the node was stopped are decided then.
+async fn caught_up(core: &Arc<Core>, kept: &BTreeMap<Name, Kept>, now: Time) {
+    let waiting = core.read(|pump| pump.engine().gap().map(|gap| gap.waiting.clone())).await.flatten();
+    for source in waiting.unwrap_or_default().into_keys() {
+        if kept.iter().any(|(name, kept)| name.to_string() == source && due(kept, now).is_empty()) {
+            let told = SourceCaughtUp { source };
+            let out = pump::node(uuid::Uuid::now_v7().to_string(), &told.into());
+            if let Err(why) = core.tell(out).await {
+                tracing::warn!(%why, "that a schedule has caught up could not be recorded");
+            }
         }
     }
 }

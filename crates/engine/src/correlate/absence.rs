@@ -9,6 +9,7 @@ use ensue_rule::correlate::Silence;
 use super::{Body, HalfRow, Keeps, lateness, row_id};
 use crate::config::Decider;
 use crate::fold::Engine;
+use crate::records::source::AFTER_THE_GAP;
 
 /// How long a key that was seen is expected again, if the rule does not say.
 const REMEMBER: Span = Span::hours(7 * 24);
@@ -50,20 +51,12 @@ impl Engine {
             }
             // Where events are looked at later, so are deadlines.
             let late = lateness(decider);
-            let moves = |due: &Time| (gap.0..=gap.1).contains(&(*due + late)) && *due + late < to;
+            let moves = |due: Time| (gap.0..=gap.1).contains(&(due + late)) && due + late != to;
             let shifted: Vec<(Key, HalfRow)> = self
                 .rows_of(decider.id)
                 .filter_map(|(id, row)| {
                     let mut row = row.clone();
-                    let mut dues: Vec<&mut Time> = match &mut row.body {
-                        Body::Armed(armed) => armed.0.iter_mut().map(|(due, _)| due).collect(),
-                        Body::Silence(silence) => silence.due.iter_mut().collect(),
-                        Body::Halves(_) | Body::Window(_) => Vec::new(),
-                    };
-                    dues.retain(|due| moves(due));
-                    let any = !dues.is_empty();
-                    dues.into_iter().for_each(|due| *due = to - late);
-                    any.then_some((id, row))
+                    moved(&mut row.body, moves, to - late).then_some((id, row))
                 })
                 .collect();
             for (id, row) in shifted {
@@ -71,4 +64,28 @@ impl Engine {
             }
         }
     }
+
+    /// What is due of this row waits until it is known when the gap that is open ends.
+    pub(crate) fn postpone(&mut self, rule: Key, id: Key) {
+        let config = Arc::clone(&self.config);
+        let Some(decider) = config.owner(rule) else { return };
+        let Some(row) = self.state.halves.get(&(rule, id)) else { return };
+        let (mut row, late, now) = (row.as_ref().clone(), lateness(decider), self.now);
+        if moved(&mut row.body, |due| due + late <= now, AFTER_THE_GAP - late) {
+            self.state.halves.put((rule, id), row);
+        }
+    }
+}
+
+/// Moves deadlines; true if there were any to be moved.
+fn moved(body: &mut Body, moves: impl Fn(Time) -> bool, to: Time) -> bool {
+    let mut dues: Vec<&mut Time> = match body {
+        Body::Armed(armed) => armed.0.iter_mut().map(|(due, _)| due).collect(),
+        Body::Silence(silence) => silence.due.iter_mut().collect(),
+        Body::Halves(_) | Body::Window(_) => Vec::new(),
+    };
+    dues.retain(|due| moves(**due));
+    let any = !dues.is_empty();
+    dues.into_iter().for_each(|due| *due = to);
+    any
 }

@@ -50,6 +50,7 @@ impl Engine {
             }
         }
         self.edited(&compiled);
+        self.sources_of(&compiled);
         self.state.meta.observe = config.observe;
         self.state.config.put("current".into(), Applied { position: self.position, config });
         self.next_config = Some(Arc::new(compiled));

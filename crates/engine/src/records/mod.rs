@@ -4,7 +4,7 @@ mod answer;
 mod configuration;
 mod operator;
 mod quarantine;
-mod start;
+pub(crate) mod source;
 
 use ensue_event::{Ours, Record};
 
@@ -30,11 +30,17 @@ impl Engine {
             Ours::Operator(operator) => self.operator(operator),
             Ours::RecordQuarantined(quarantined) => self.quarantined(quarantined),
             Ours::Backfill(told) => self.fill(&told, past),
+            Ours::SourceDisconnected(told) => {
+                self.source_disconnected(&told.source);
+                Ok(())
+            }
+            Ours::SourceCaughtUp(told) => {
+                self.source_caught_up(&told.source);
+                Ok(())
+            }
             Ours::NodeStopped(_)
             | Ours::ClockStepped(_)
             | Ours::Tick(_)
-            | Ours::SourceDisconnected(_)
-            | Ours::SourceCaughtUp(_)
             | Ours::SourceGap(_)
             | Ours::EventConflict(_)
             | Ours::LogTrimmed(_)

@@ -182,3 +182,156 @@ fn what_waits_for_its_turn_when_the_rule_is_paused_is_not_looked_at() {
     assert_eq!(fired(&bench), [""; 0]);
     assert_eq!(bench.decision(position, "default/r"), Some(Verdict::Paused));
 }
+
+const SCHEDULE: &str =
+    "---\napiVersion: ensue.dev/v1\nkind: Source\nmetadata: { name: NAME }\nspec: { schedule: { every: 1h } }\n";
+
+fn source(name: &str) -> String {
+    SCHEDULE.replace("NAME", name)
+}
+
+fn armed() -> String {
+    let spec = "when: { absence: { after: { name: a, event: { type: [a] } }, of: { event: { type: [b] } }, for: 30m }, key: event.data.k }\nsteps: []";
+    rule("r", spec)
+}
+
+fn start(bench: &mut Bench, stopped: ensue_event::Time) {
+    let started = ensue_event::ours::NodeStarted {
+        version: "t".into(),
+        fold: 1,
+        boot: "b".into(),
+        stopped_at: Some(stopped),
+        clean: true,
+    };
+    bench.ours(started);
+}
+
+/// When absences fired, in minutes since the start.
+fn dues(bench: &Bench) -> Vec<i64> {
+    let fired = bench.log.iter().filter_map(|record| match Ours::of(&record.event) {
+        Ok(Ours::RuleFired(fired)) => fired.due,
+        _ => None,
+    });
+    fired.map(|due| due.since(START).micros() / 60_000_000).collect()
+}
+
+fn minute(bench: &mut Bench, minutes: i64) {
+    bench.now = START + Span::mins(minutes);
+}
+
+#[test]
+fn deadlines_of_absences_that_fell_into_a_stop_move_to_its_end_and_a_grace() {
+    // Armed at 0 (due at 30), 25 (55) and 29 (59); stopped at 20 after a last record, started at 50.
+    let run = |rules: &[String], then: &dyn Fn(&mut Bench)| {
+        let mut bench = Bench::new(rules);
+        bench.event("a", "a0", json!({"k": "x"}));
+        minute(&mut bench, 19);
+        bench.event("a", "a1", json!({"k": "y"}));
+        minute(&mut bench, 20);
+        let stopped = bench.now;
+        bench.tick();
+        bench.checkpoint();
+        bench.engine = bench.reloaded();
+        minute(&mut bench, 52);
+        start(&mut bench, stopped);
+        then(&mut bench);
+        minute(&mut bench, 90);
+        bench.tick();
+        let log = bench.log.clone();
+        assert_eq!(bench.dump(), fold_anew(&log).dump());
+        dues(&bench)
+    };
+    let caught = |minutes: i64, name: &'static str| {
+        move |bench: &mut Bench| {
+            minute(bench, minutes);
+            bench.ours(ensue_event::ours::SourceCaughtUp { source: name.into() });
+        }
+    };
+    let nothing: &dyn Fn(&mut Bench) = &|_| ();
+    // Without a source that recovers nobody is waited for; what came in the gap can no longer come.
+    assert_eq!(run(&[armed()], nothing), [52, 52]);
+    // With one, until it says that it has caught up, and no longer than ten minutes.
+    let rules = [armed(), source("s")];
+    assert_eq!(run(&rules, nothing), [62, 62]);
+    assert_eq!(run(&rules, &caught(55, "s")), [55, 55]);
+    assert_eq!(run(&rules, &caught(55, "default/s")), [55, 55]);
+    assert_eq!(run(&rules, &caught(55, "other")), [62, 62]);
+    // With two, until both have.
+    let both = [armed(), source("s"), source("t")];
+    assert_eq!(run(&both, &caught(53, "t")), [62, 62]);
+    let one_after_the_other = |bench: &mut Bench| {
+        caught(53, "t")(bench);
+        caught(57, "s")(bench);
+    };
+    assert_eq!(run(&both, &one_after_the_other), [57, 57]);
+    // A source that an edit removes is not waited for.
+    let edit = |bench: &mut Bench| {
+        minute(bench, 54);
+        bench.configure(&[armed()], false);
+    };
+    assert_eq!(run(&rules, &edit), [54, 54]);
+    // What comes while it catches up is in time, and what it arms has its own time.
+    let comes = |bench: &mut Bench| {
+        minute(bench, 53);
+        bench.event("b", "b", json!({"k": "x"}));
+        bench.event("a", "a2", json!({"k": "z"}));
+        caught(54, "s")(bench);
+    };
+    assert_eq!(run(&rules, &comes), [54, 83]);
+}
+
+#[test]
+fn deadlines_that_come_while_a_source_is_disconnected_wait_for_it() {
+    let mut bench = Bench::new(&[armed(), source("s")]);
+    let disconnected = |bench: &mut Bench, source: &str| {
+        bench.ours(ensue_event::ours::SourceDisconnected { source: source.into(), reason: "refused".into() });
+    };
+    // One that nobody knows, or that recovers nothing, is not waited for.
+    disconnected(&mut bench, "other");
+    assert_eq!(bench.engine.gap(), None);
+    bench.event("a", "a0", json!({"k": "x"}));
+    minute(&mut bench, 10);
+    bench.event("a", "a1", json!({"k": "y"}));
+    minute(&mut bench, 20);
+    disconnected(&mut bench, "s");
+    // Hours pass; the stop of the node does not end it, nor does the time after a start.
+    minute(&mut bench, 35);
+    bench.tick();
+    bench.event("a", "a2", json!({"k": "z"}));
+    minute(&mut bench, 63);
+    bench.tick();
+    assert_eq!(dues(&bench), [0; 0]);
+    bench.event("b", "b1", json!({"k": "y"}));
+    bench.checkpoint();
+    bench.engine = bench.reloaded();
+    minute(&mut bench, 64);
+    bench.ours(ensue_event::ours::SourceCaughtUp { source: "s".into() });
+    assert_eq!(dues(&bench), [64]);
+    minute(&mut bench, 65);
+    bench.tick();
+    assert_eq!(dues(&bench), [64, 65], "one that was not due yet has its own time");
+    assert_eq!((bench.engine.gap(), bench.engine.due()), (None, None));
+}
+
+#[test]
+fn nothing_else_moves() {
+    let debounce = rule("d", "when: { event: { type: [d] } }\ndebounce: { quiet: 30m }\nsteps: []");
+    let pair = rule("r", &format!("{PAIR}\nsteps: []"));
+    let mut bench = Bench::new(&[debounce, pair, armed().replace("name: r", "name: m"), source("s")]);
+    bench.event("d", "d", json!({}));
+    bench.event("a", "a", json!({"k": "x"}));
+    let stopped = bench.now;
+    minute(&mut bench, 70);
+    start(&mut bench, stopped);
+    // The window of `debounce` is over at 30, the time of the half-match at 60; of the absence nobody knows yet.
+    assert_eq!(dues(&bench), [30]);
+    assert_eq!(bench.engine.state().halves.len(), 1);
+    // A clock that is set moves nothing: append time goes on.
+    let (wall, by) = (START + Span::hours(24 * 365), Span::hours(24 * 365));
+    let due = bench.engine.due();
+    for step in [ensue_event::ours::Step::Back, ensue_event::ours::Step::Forward, ensue_event::ours::Step::Believed] {
+        bench.ours(ensue_event::ours::ClockStepped { step, wall, by });
+    }
+    assert_eq!(bench.engine.due(), due);
+    assert_eq!(dues(&bench), [30]);
+}

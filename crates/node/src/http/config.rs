@@ -59,7 +59,12 @@ fn refused(wrong: &Diagnosed) -> Wrong {
 pub(crate) async fn apply(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Response, Wrong> {
     let Files { files } = body::json(body, &headers).await?;
     match app.apply(files).await {
-        Ok(Some(position)) => Ok(answer(StatusCode::CREATED, &json!({"applied": true, "position": position}))),
+        Ok(Some(position)) => {
+            let dropped = app.dropped(position).await;
+            let rules: Vec<_> = dropped.rules.iter().map(|(rule, what)| json!({"rule": rule, "what": what})).collect();
+            let dropped = json!({"halfMatches": dropped.halves, "held": dropped.held, "rules": rules});
+            Ok(answer(StatusCode::CREATED, &json!({"applied": true, "position": position, "dropped": dropped})))
+        }
         Ok(None) => Ok(ok(&json!({"applied": false, "same": true}))),
         Err(NotApplied::Wrong(wrong)) => Err(refused(&wrong)),
         Err(NotApplied::Refused(why)) => Err(why.into()),
