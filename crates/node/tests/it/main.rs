@@ -14,6 +14,7 @@
 mod support;
 
 mod auth;
+mod backfill;
 mod chain;
 mod explain;
 mod hooks;

@@ -10,7 +10,7 @@ use ensue_event::{Digest, Event, Origin, Position, Record, Span, Time};
 use ensue_log::disk::FaultDisk;
 use ensue_log::{By, Draft, Entry, FileLog, Log, Options};
 use ensue_pump::pump::{self, answered, node, node_started, operator};
-use ensue_pump::{AppendClock, Outgoing, Pump, Rebuild, Start, start};
+use ensue_pump::{AppendClock, LogPast, Outgoing, Pump, Rebuild, Start, start};
 use ensue_run::Run;
 use ensue_state::{Memory, State};
 use serde_json::json;
@@ -106,13 +106,14 @@ impl World {
     /// A start that goes well: it folds to the end, says that it runs and what is uncertain, and is live.
     pub(crate) fn start(&mut self) -> Node {
         let log = self.log();
-        let (pump, found) = match self.open(&log) {
+        let (mut pump, found) = match self.open(&log) {
             Ok(opened) => opened,
             Err(_) => {
                 self.store.set_aside();
                 self.open(&log).unwrap()
             }
         };
+        pump.look_back(Box::new(LogPast::new(log.reader(), None)));
         self.starts += 1;
         let clock = AppendClock::after(log.last_at());
         let mut node = Node { log, pump, clock, wall: self.wall, found, told: BTreeMap::new() };
@@ -160,6 +161,7 @@ impl World {
         let store = Memory::new(Pump::<Memory>::tables()).unwrap();
         let opened = start::open(store, log.end(), &|_| None, quarantined(log));
         let (mut pump, _) = opened.map_err(|(_, why)| why).unwrap();
+        pump.look_back(Box::new(LogPast::new(log.reader(), None)));
         for entry in entries(log, Position(0)) {
             match entry {
                 Entry::Record(record) => pump.fold(&record).unwrap(),

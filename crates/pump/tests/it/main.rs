@@ -13,6 +13,7 @@
 mod kit;
 
 mod aside;
+mod backfill;
 mod clock;
 mod crash;
 mod limits;
