@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ensue_engine::flow::flows;
+use ensue_engine::Engine;
+use ensue_engine::flow::{Kept, flows};
 use ensue_event::ours::Ours;
 use ensue_event::{Position, Span};
 use ensue_log::{Entry, Log};
@@ -15,12 +16,22 @@ use super::outside::Outside;
 /// How long an id is known: after a clock that jumped a year it comes as new.
 const DEDUPE: Span = Span::hours(72);
 
+/// Types of events, and rules that fire once on each.
+const PLAIN: &[(&str, &str)] =
+    &[("sim.push", "default/build"), ("sim.built", "default/deploy"), ("sim.noise", "default/gather")];
+/// The same, of those that hold events back.
+const REMEMBER: &[(&str, &str)] =
+    &[("sim.noise", "default/gathered"), ("sim.push", "default/paced"), ("sim.push", "default/ordered")];
+/// Rules of which one run of a key goes on at once.
+const ALONE: &[&str] = &["default/alone", "default/newest", "default/replaced"];
+
 pub(super) fn all(node: &Node, outside: &Outside, violations: &mut Vec<String>) {
     let mut wrong = Vec::new();
     if let Err(why) = log(node, outside, &mut wrong) {
         wrong.push(format!("the log cannot be read: {why}"));
     }
     runs(node, &mut wrong);
+    held(node, &mut wrong);
     match rebuilt(node) {
         Ok((live, anew)) if live == anew => {}
         Ok((live, anew)) => wrong.push(difference(&live, &anew)),
@@ -32,7 +43,9 @@ pub(super) fn all(node: &Node, outside: &Outside, violations: &mut Vec<String>) 
 /// Nothing acknowledged is lost or there twice; no firing is decided twice; emissions stand in the order of decision.
 fn log(node: &Node, outside: &Outside, wrong: &mut Vec<String>) -> Result<(), String> {
     let (mut events, mut fired) = (BTreeMap::new(), BTreeMap::new());
-    let (mut wanted, mut took) = (BTreeSet::new(), BTreeSet::new());
+    let mut wanted: BTreeSet<(Position, &str)> = BTreeSet::new();
+    let mut took: BTreeMap<(Position, String), BTreeSet<ensue_event::Key>> = BTreeMap::new();
+    let rules = if outside.remembers { [PLAIN, REMEMBER].concat() } else { PLAIN.to_vec() };
     let (mut from, mut emission) = (node.log.first(), None);
     while from < node.log.end() {
         for entry in node.log.read(from, 256, usize::MAX).map_err(text)? {
@@ -52,16 +65,16 @@ fn log(node: &Node, outside: &Outside, wrong: &mut Vec<String>) -> Result<(), St
             if *record.event.source == *"/sim" {
                 events.entry(record.event.id.to_string()).or_insert_with(Vec::new).push(record.at);
             }
-            let rules =
-                [("sim.push", "default/build"), ("sim.built", "default/deploy"), ("sim.noise", "default/gather")];
-            for (kind, rule) in rules {
-                if *record.event.kind == *kind {
-                    wanted.insert((record.position, rule.to_owned()));
-                }
-            }
+            wanted.extend(
+                rules.iter().filter(|(kind, _)| *record.event.kind == **kind).map(|(_, rule)| (record.position, *rule)),
+            );
             if let Ok(Ours::RuleFired(firing)) = Ours::of(&record.event) {
                 let batched = firing.batch.iter().flat_map(|one| &one.events);
-                took.extend(firing.events.iter().chain(batched).map(|took| (took.position, firing.rule.clone())));
+                let events: Vec<_> =
+                    if firing.batch.is_empty() { firing.events.iter().collect() } else { batched.collect() };
+                for event in events {
+                    took.entry((event.position, firing.rule.clone())).or_default().insert(firing.firing);
+                }
             }
             if let Ok(Ours::RuleFired(firing)) = Ours::of(&record.event)
                 && let Some(earlier) = fired.insert(firing.firing, record.position)
@@ -73,8 +86,12 @@ fn log(node: &Node, outside: &Outside, wrong: &mut Vec<String>) -> Result<(), St
             }
         }
     }
-    for (position, rule) in wanted.difference(&took) {
-        wrong.push(format!("rule {rule} never fired on record {position}"));
+    for (position, rule) in wanted {
+        match took.get(&(position, rule.to_owned())).map_or(0, BTreeSet::len) {
+            0 => wrong.push(format!("rule {rule} never fired on record {position}")),
+            1 => {}
+            times => wrong.push(format!("rule {rule} fired {times} times on record {position}")),
+        }
     }
     for (id, position) in &outside.acked {
         match events.get(id) {
@@ -110,6 +127,37 @@ fn runs(node: &Node, wrong: &mut Vec<String>) {
     }
     for (place, pending) in state.emissions.iter() {
         wrong.push(format!("emission {place} is left: {}", pending.event.kind));
+    }
+}
+
+/// Nothing is held back any more: every window is over.
+fn held(node: &Node, wrong: &mut Vec<String>) {
+    let engine = node.pump.engine();
+    for decider in &engine.config().rules {
+        for waiting in ensue_engine::halves(engine, &decider.name) {
+            wrong.push(format!("rule {} still waits: {waiting:?}", decider.name));
+        }
+    }
+    for (_, row) in engine.state().flows.iter() {
+        if matches!(row.kept, Kept::Debounce { .. } | Kept::Held(_) | Kept::Waiting { .. }) {
+            wrong.push(format!("flow control still holds {:?}", row.kept));
+        }
+    }
+    for (place, _) in engine.state().orders.iter().filter(|(place, _)| !place.tail.is_empty()) {
+        wrong.push(format!("ordering still holds {place:?}"));
+    }
+}
+
+/// Of rules with `concurrency: { limit: 1 }` no two runs of a key go on. A person may start one beside.
+pub(super) fn concurrency(engine: &Engine, violations: &mut Vec<String>) {
+    let mut going: BTreeMap<(&str, Option<&str>), u32> = BTreeMap::new();
+    let runs = engine.state().runs.iter().map(|(_, run)| run);
+    for run in runs.filter(|run| !run.status.over() && run.generation == 0 && ALONE.contains(&run.rule.as_str())) {
+        let count = going.entry((&run.rule, run.key.as_deref())).or_insert(0);
+        *count += 1;
+        if *count > 1 {
+            violations.push(format!("two runs of {} go on for {:?} at once: {}", run.rule, run.key, run.id));
+        }
     }
 }
 

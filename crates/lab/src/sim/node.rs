@@ -16,7 +16,9 @@ use ensue_state::{Memory, State};
 use super::outside::Outside;
 
 /// What the simulator runs: every kind of step, retries, catches, chains of rules, and a loop that must be cut.
-pub(super) const MANIFEST: &str = include_str!("sim.yaml");
+const MANIFEST: &str = include_str!("sim.yaml");
+/// And rules that remember: correlation, flow control, ordering.
+const REMEMBER: &str = include_str!("remember.yaml");
 
 /// How long an effect may lie undone before a start calls it uncertain.
 const HORIZON: Span = Span::hours(1);
@@ -61,7 +63,10 @@ impl Node {
         let id = outside.next_id();
         node.send(outside, vec![pump::node_started(started, format!("start-{id}"))])?;
         if node.pump.engine().state().config.is_empty() {
-            let files = vec![ConfigFile { path: "sim.yaml".into(), text: MANIFEST.into() }];
+            let mut files = vec![ConfigFile { path: "sim.yaml".into(), text: MANIFEST.into() }];
+            if outside.remembers {
+                files.push(ConfigFile { path: "remember.yaml".into(), text: REMEMBER.into() });
+            }
             let applied = Ours::from(ConfigApplied { documents: Vec::new(), files, observe: false });
             node.send(outside, vec![pump::node(format!("config-{id}"), &applied)])?;
         }
@@ -158,6 +163,7 @@ impl Node {
             for line in self.pump.engine().unseated() {
                 violations.push(format!("firings wait for no run: {line:?}"));
             }
+            super::check::concurrency(self.pump.engine(), violations);
         }
         Ok(format!("folded {count} from {from}"))
     }

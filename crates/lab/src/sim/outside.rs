@@ -24,6 +24,8 @@ pub(super) struct Outside {
     /// Actions that are under way.
     pub(super) under_way: Vec<Outboxed>,
     pub(super) ids: u64,
+    /// Rules that remember run too.
+    pub(super) remembers: bool,
 }
 
 /// What the systems that actions talk to saw.
@@ -36,7 +38,7 @@ pub(super) struct Ledger {
 }
 
 impl Outside {
-    pub(super) fn new() -> Outside {
+    pub(super) fn new(remembers: bool) -> Outside {
         let store = Memory::lagging(TABLES).unwrap_or_else(|why| unreachable!("the tables' names are ours: {why}"));
         Outside {
             disk: FaultDisk::new(),
@@ -50,6 +52,7 @@ impl Outside {
             ledger: Ledger::default(),
             under_way: Vec::new(),
             ids: 0,
+            remembers,
         }
     }
 
@@ -111,7 +114,7 @@ impl Outside {
         let id = self.next_id();
         let kind = ["sim.push", "sim.push", "sim.alert", "sim.noise"].get(usize::try_from(rng.below(4)).unwrap_or(0));
         let event = Event::new(format!("e{id}"), "/sim", *kind.unwrap_or(&"sim.push")).with_json(&json!({
-            "number": id, "branch": if rng.below(3) == 0 { "main" } else { "topic" }, "bad": rng.below(7) == 0,
+            "number": id, "lane": id % 3, "branch": if rng.below(3) == 0 { "main" } else { "topic" }, "bad": rng.below(7) == 0,
         }));
         self.sent.push(event.clone());
         event
