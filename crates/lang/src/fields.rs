@@ -662,6 +662,7 @@ const VERDICTS: &[&str] = &[
     "chainCut",
     "parked",
     "dropped",
+    "refused",
 ];
 
 const STATUSES: &[&str] = &["running", "succeeded", "failed", "cancelled", "uncertain"];

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ensue_engine::Engine;
-use ensue_event::Record;
+use ensue_engine::{Engine, Past};
+use ensue_event::{Position, Record, Time};
 
 use super::{Error, Played};
 
@@ -44,6 +44,24 @@ pub struct Lived {
     pub rows: Rows,
 }
 
+/// The records before the one at hand, for rules that start in the past.
+pub(super) struct Before<'a>(pub(super) &'a [Record]);
+
+impl Past for Before<'_> {
+    fn first(&self) -> Position {
+        Position(0)
+    }
+
+    fn since(&self, time: Time) -> Result<Position, String> {
+        Ok(Position(self.0.partition_point(|record| record.at < time) as u64))
+    }
+
+    fn read(&self, from: Position, to: Position, each: &mut dyn FnMut(&Record)) -> Result<(), String> {
+        self.0.iter().filter(|record| record.position >= from && record.position < to).for_each(each);
+        Ok(())
+    }
+}
+
 /// The store that an engine writes behind to.
 #[derive(Debug, Default)]
 pub(super) struct Store {
@@ -77,8 +95,9 @@ impl Store {
         if self.saved > 0 {
             engine.loaded().map_err(|why| failed(why.to_string()))?;
         }
-        for record in log.iter().skip(self.saved) {
-            engine.fold(record).map_err(|why| failed(why.to_string()))?;
+        for (at, record) in log.iter().enumerate().skip(self.saved) {
+            let before = Before(log.get(..at).unwrap_or_default());
+            engine.fold_with(record, &before).map_err(|why| failed(why.to_string()))?;
             engine.settle();
         }
         Ok(engine)

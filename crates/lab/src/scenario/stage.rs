@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use ensue_engine::{Engine, Outboxed};
 use ensue_event::ours::{
-    ActionAnswered, Answer, Command, ConfigApplied, ConfigFile, Failure, NodeStarted, NodeStopped, Operator, Ours,
-    SourceCaughtUp, SourceDisconnected, Tick,
+    ActionAnswered, Answer, Backfill, Command, ConfigApplied, ConfigFile, Failure, NodeStarted, NodeStopped, Operator,
+    Ours, SourceCaughtUp, SourceDisconnected, Tick,
 };
 use ensue_event::{Emission, Event, Key, Origin, Position, Record, Span, Time};
 use ensue_lang::{Mock, Scenario};
+use ensue_pump::pump::BACKFILL_RECORDS;
 use serde_json::{Value, json};
 
-use super::crash::{Crashes, From, Lived, Store};
+use super::crash::{Before, Crashes, From, Lived, Store};
 use super::given::{self, Comes};
 use super::{Beside, Call, Error, Played};
 
@@ -196,7 +197,8 @@ impl<'a> Stage<'a> {
             let position = Position(self.played.records.len() as u64);
             let record = Record { position, at: self.now, origin, event };
             self.played.watch(&record);
-            let outcome = self.engine.fold(&record).map_err(|why| Error::Fold(why.to_string()))?;
+            let before = Before(&self.played.records);
+            let outcome = self.engine.fold_with(&record, &before).map_err(|why| Error::Fold(why.to_string()))?;
             self.engine.settle();
             self.played.decided(&self.engine, position);
             self.played.records.push(record);
@@ -218,8 +220,19 @@ impl<'a> Stage<'a> {
                     }
                 }
             }
+            if waiting.is_empty() {
+                waiting.extend(self.backfill().map(|event| (Origin::Node, event)));
+            }
         }
         Ok(())
+    }
+
+    /// The next records of the past for a rule that is on its way through it.
+    fn backfill(&self) -> Option<Event> {
+        let row = self.engine.backfill()?;
+        let told = Backfill { rule: row.rule.clone(), from: row.next, to: row.next.plus(BACKFILL_RECORDS) };
+        let id = format!("backfill-{}", self.played.records.len());
+        Some(Ours::from(told).event(id, "/ensue/scenario"))
     }
 
     /// Takes a checkpoint and throws the engine away, where that is to happen.
@@ -230,7 +243,7 @@ impl<'a> Stage<'a> {
             self.engine = self.store.recover(crashes.from, &self.played.records)?;
         }
         if let From::Rows { every } = crashes.from
-            && records % every.max(1) == 0
+            && records.is_multiple_of(every.max(1))
         {
             self.store.checkpoint(&mut self.engine, records);
         }

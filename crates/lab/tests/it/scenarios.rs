@@ -277,14 +277,15 @@ const fn word(verdict: &Verdict) -> Option<&'static str> {
         Verdict::ChainCut { .. } => "chainCut",
         Verdict::Parked { .. } => "parked",
         Verdict::Dropped { .. } => "dropped",
-        // Those about an operator's command are of no rule.
-        Verdict::Done | Verdict::Refused { .. } => return None,
+        Verdict::Refused { .. } => "refused",
+        // It is about an operator's command, and of no rule.
+        Verdict::Done => return None,
     })
 }
 
 #[test]
 fn every_verdict_can_be_expected() {
-    const WORDS: [&str; 19] = [
+    const WORDS: [&str; 20] = [
         "notIf",
         "error",
         "paused",
@@ -304,6 +305,7 @@ fn every_verdict_can_be_expected() {
         "chainCut",
         "parked",
         "dropped",
+        "refused",
     ];
     let schema = ensue_lang::schema::structural(ensue_lang::Kind::Scenario);
     let known = schema.pointer("/properties/spec/properties/expect/items/properties/verdict/enum").unwrap();

@@ -93,7 +93,7 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         (
             "given: [], expect: [{ decision: r, verdict: throtled }]",
-            "9:53: error[type]: `verdict` must be one of notIf, error, paused, noKey, keyRefused, expired, unless, full, came, deduped, held, replaced, throttled, skipped, late, edited, chainCut, parked, dropped, not `throtled`; did you mean `throttled`?\n",
+            "9:53: error[type]: `verdict` must be one of notIf, error, paused, noKey, keyRefused, expired, unless, full, came, deduped, held, replaced, throttled, skipped, late, edited, chainCut, parked, dropped, refused, not `throtled`; did you mean `throttled`?\n",
         ),
         ("given: [], expect: [{ event: a, waiting: 1 }]", "9:41: error[exclusive]: `waiting` belongs to `rule`\n"),
         (
