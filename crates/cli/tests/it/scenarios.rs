@@ -27,6 +27,15 @@ fn the_example_is_green() {
 }
 
 #[test]
+fn the_classic_cases_are_green_without_their_environment() {
+    for name in ["alert-storm", "preview", "pull-requests"] {
+        let (code, out, err) = run(&["test", &example(name)]);
+        assert_eq!(code, 0, "{name}: {out}{err}");
+        assert!(out.contains(" passed, 0 failed"), "{name}: {out}");
+    }
+}
+
+#[test]
 fn a_wrong_expectation_shows_what_happened_instead() {
     let folder = tempfile::tempdir().unwrap();
     copy(Path::new(&example("gitops")), folder.path());
