@@ -4,27 +4,23 @@
 //! firing, an answer names its run and step, and what a run emits names it as its cause. So the tree is built from the
 //! log alone, for as long as retention keeps it, whatever became of the state.
 
+mod reasons;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ensue_engine::decide::OPERATOR;
 use ensue_engine::emit::correlation;
-use ensue_engine::{Engine, Verdict};
+use ensue_engine::{Decision, Engine, Verdict};
 use ensue_event::ours::{Answer, Attempt, Command, Mode, Operator, Ours, RuleFired};
 use ensue_event::{Key, Origin, Position, Record, ours};
-use ensue_rule::{Pattern, View};
-use serde_json::Value;
 
 use crate::history::History;
 use crate::tree::Tree;
 
 pub use words::verdict;
+pub(crate) use words::{aside, cut, events_of, seconds, short};
 use words::{asked_for, whole};
-pub(crate) use words::{cut, seconds, short};
-
-/// How many events of a firing are shown one by one.
-const SHOWN: usize = 5;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -157,6 +153,8 @@ struct Chain<'a> {
     parked: BTreeMap<Key, (&'a Record, String)>,
     /// What operators asked for.
     commands: Vec<(&'a Record, Operator)>,
+    /// Decisions that were made later about events of the chain, by event: where, and of which rule.
+    later: BTreeMap<Position, Vec<(Position, &'a str, &'a Decision)>>,
 }
 
 impl<'a> Chain<'a> {
@@ -191,7 +189,20 @@ impl<'a> Chain<'a> {
                 }
             }
         }
-        Chain { records, engine, asked, fired, runs, said, parked, commands: commands.collect() }
+        let known: BTreeSet<Position> = records.iter().map(|record| record.position).collect();
+        let mut later = BTreeMap::new();
+        if let Some(first) = known.first() {
+            for ((at, rule), decided) in engine.state().decisions.from((*first, String::new())..) {
+                for decision in &decided.all {
+                    for event in
+                        events_of(&decision.verdict).iter().filter(|event| *event != at && known.contains(event))
+                    {
+                        later.entry(*event).or_insert_with(Vec::new).push((*at, rule.as_str(), decision));
+                    }
+                }
+            }
+        }
+        Chain { records, engine, asked, fired, runs, said, parked, commands: commands.collect(), later }
     }
 
     /// The first cause: the earliest event that no run of this chain emitted. Chains with several are shown side by
@@ -284,7 +295,10 @@ impl<'a> Chain<'a> {
             for decision in &decided.all {
                 let key = decision.key.as_ref().map(|key| format!(" for {key}")).unwrap_or_default();
                 let at_once = if let Verdict::Held { .. } = decision.verdict { " at once" } else { "" };
-                let text = format!("rule {rule} did not fire{at_once}{key}: {}", verdict(&decision.verdict));
+                let text = match aside(&decision.verdict, record.position) {
+                    Some(aside) => format!("rule {rule}{key} {aside}"),
+                    None => format!("rule {rule} did not fire{at_once}{key}: {}", verdict(&decision.verdict)),
+                };
                 let mut tree_of = Tree::new("decision", text);
                 tree_of.at = Some(decision.at);
                 tree.then.push(tree_of);
@@ -292,6 +306,13 @@ impl<'a> Chain<'a> {
             if decided.more > 0 {
                 tree.then.push(Tree::new("decision", format!("rule {rule} decided so for {} more keys", decided.more)));
             }
+        }
+        for (at, rule, decision) in self.later.get(&record.position).into_iter().flatten() {
+            let key = decision.key.as_ref().map(|key| format!(" for {key}")).unwrap_or_default();
+            let mut told =
+                Tree::new("decision", format!("rule {rule} did not fire{key}: {}", verdict(&decision.verdict)));
+            (told.position, told.at) = (Some(*at), Some(decision.at));
+            tree.then.push(told);
         }
         if tree.then.is_empty() {
             tree.then.push(Tree::new("decision", "no rule fired on this event"));
@@ -344,69 +365,6 @@ impl<'a> Chain<'a> {
         tree
     }
 
-    /// The patterns' fields with the values that met them, and the conditions.
-    fn reasons(&self, fired: &RuleFired, event: &Record) -> Vec<String> {
-        let mut out = Vec::new();
-        let state = self.engine.state();
-        let definition = state.definitions.get(&fired.definition);
-        let when = definition.and_then(|definition| definition.rule.pointer("/spec/when")).cloned().unwrap_or_default();
-        let items = items(&when);
-        let many = when.get("event").is_none();
-        for took in fired.events.iter().take(SHOWN) {
-            let json = took.event.to_string();
-            let last = took.position == event.position;
-            let view = if last { View::new(&event.event) } else { View::of_json(json.as_bytes()) };
-            let named = |item: &&Value| item.get("name").and_then(Value::as_str) == took.item.as_deref();
-            let patterns = items
-                .iter()
-                .copied()
-                .filter(named)
-                .filter_map(|item| Some((item, Pattern::compile(item.get("event")?).ok()?)));
-            let met = patterns.into_iter().find(|(_, pattern)| pattern.matches(&view));
-            if many {
-                let text = |field: &str| took.event.get(field).and_then(Value::as_str).unwrap_or("(purged)");
-                let name = took.item.as_ref().map(|item| format!("`{item}` ")).unwrap_or_default();
-                out.push(format!("{name}#{} {} {}", took.position, text("type"), text("id")));
-            }
-            let indent = if many { "  " } else { "" };
-            let Some((item, pattern)) = met else { continue };
-            for field in pattern.explain(&view).fields {
-                let actual = field.actual.as_deref().unwrap_or("absent");
-                // A value that is what it must be needs no second telling.
-                let asked =
-                    if field.expected == actual { String::new() } else { format!("  as {}", cut(&field.expected)) };
-                out.push(format!("{indent}{} = {actual}{asked}", field.path));
-            }
-            if let Some(condition) = item.get("if").and_then(Value::as_str) {
-                out.push(format!("{indent}if {condition}: true"));
-            }
-        }
-        if fired.events.len() > SHOWN {
-            out.push(format!("and {} events more", fired.events.len() - SHOWN));
-        }
-        if !fired.batch.is_empty() {
-            out.push(format!("a batch of {}", fired.batch.len()));
-        }
-        if let (true, Some(due)) = (fired.timed, fired.due) {
-            out.push(format!("time decided it: due {due}"));
-        }
-        if let Some(text) =
-            definition.and_then(|definition| definition.rule.pointer("/spec/if")).and_then(Value::as_str)
-        {
-            out.push(format!("if {text}: true"));
-        }
-        for (name, value) in &fired.lets {
-            out.push(format!("let {name} = {}", short(value)));
-        }
-        if let Some(key) = &fired.key {
-            out.push(format!("key {key}"));
-        }
-        if let Some(count) = fired.count {
-            out.push(format!("count {count}"));
-        }
-        out
-    }
-
     fn run(&self, id: Key) -> Option<Tree> {
         let told = self.runs.get(&id)?;
         let state = self.engine.state().runs.get(&id);
@@ -454,6 +412,13 @@ impl<'a> Chain<'a> {
             said.text = format!("said {}", said.text);
             tree.then.push(said);
         }
+        // A run that was taken up again has ended more than once.
+        let last = ends.pop();
+        for (record, text) in ends {
+            let mut end = Tree::new("run", text);
+            self.mark(&mut end, record);
+            tree.then.push(end);
+        }
         tree.then.sort_by_key(|child| child.position);
         if let Some(run) = state {
             for (path, step) in &run.steps {
@@ -470,7 +435,7 @@ impl<'a> Chain<'a> {
                 tree.then.push(Tree::new("step", text));
             }
         }
-        for (record, text) in ends {
+        if let Some((record, text)) = last {
             let mut end = Tree::new("run", text);
             self.mark(&mut end, record);
             tree.then.push(end);
@@ -497,16 +462,6 @@ impl<'a> Chain<'a> {
         tree.because.extend(reason.filter(|outputs| outputs != "{}" && outputs != "null"));
         tree
     }
-}
-
-/// The items of a `when` as it is written, in their order.
-fn items(when: &Value) -> Vec<&Value> {
-    if when.get("event").is_some() {
-        return vec![when];
-    }
-    let lists = ["any", "all", "sequence"].iter().filter_map(|field| when.get(field)?.as_array()).flatten();
-    let single = ["/count/of", "/absence/after", "/absence/of"].iter().filter_map(|place| when.pointer(place));
-    lists.chain(single).collect()
 }
 
 /// The run that an operator's command is about.

@@ -1,8 +1,8 @@
 //! Decisions, commands, values and times in words.
 
 use ensue_engine::Verdict;
-use ensue_event::Span;
 use ensue_event::ours::Command;
+use ensue_event::{Position, Span};
 use serde_json::Value;
 
 /// A decision in words.
@@ -38,6 +38,46 @@ pub fn verdict(verdict: &Verdict) -> String {
         Verdict::Refused { why } => format!("refused: {why}"),
         Verdict::Parked { why } => format!("parked: {why}"),
         Verdict::Dropped { why } => format!("dropped: {why}"),
+    }
+}
+
+/// The events that a decision is about, where it was made at another record.
+pub(crate) fn events_of(verdict: &Verdict) -> &[Position] {
+    match verdict {
+        Verdict::Expired { events, .. }
+        | Verdict::Unless { events, .. }
+        | Verdict::Came { events, .. }
+        | Verdict::Replaced { events, .. } => events,
+        _ => &[],
+    }
+}
+
+/// A decision that was made when this event came and is about earlier ones, in words that follow the rule's name;
+/// nothing where it is about the event itself.
+pub(crate) fn aside(verdict: &Verdict, event: Position) -> Option<String> {
+    let others = |events: &[Position]| {
+        let all: Vec<String> = events.iter().take(5).map(|position| format!("#{position}")).collect();
+        let more = if events.len() > all.len() { ", …" } else { "" };
+        format!("{}{more}", all.join(", "))
+    };
+    match verdict {
+        Verdict::Replaced { events, .. }
+        | Verdict::Unless { events, .. }
+        | Verdict::Came { events, .. }
+        | Verdict::Expired { events, .. }
+            if events.is_empty() || events.contains(&event) =>
+        {
+            None
+        }
+        Verdict::Replaced { by, events } => Some(format!("let it take the place of {} ({by})", others(events))),
+        Verdict::Unless { events, .. } => {
+            Some(format!("dropped what it had kept, {}: its `unless` was met", others(events)))
+        }
+        Verdict::Came { events, .. } => Some(format!("does not fire on {}: this came in time", others(events))),
+        Verdict::Expired { missing, events } => {
+            Some(format!("gave up on {}: it ran out of time waiting for {}", others(events), missing.join(", ")))
+        }
+        _ => None,
     }
 }
 

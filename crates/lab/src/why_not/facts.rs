@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use ensue_engine::correlate::{Waiting, halves_of};
 use ensue_engine::decide::{Names, Seen, meets};
 use ensue_engine::keys::keys;
-use ensue_engine::{Decision, Engine, Verdict};
+use ensue_engine::{Decision, Engine};
 use ensue_event::ours::{Mode, Ours, RuleFired};
 use ensue_event::{Key, Position, Record, Time};
 
 use super::{NEAREST, Near, WhyNot};
+use crate::why::events_of;
 
 /// A firing that took the event.
 #[derive(Debug, Clone)]
@@ -112,7 +113,7 @@ impl WhyNot {
             let later = (*position != event).then_some(*position);
             let of_firing = later.is_some() && firings.contains(&(*position, rule.as_str()));
             let about =
-                |decision: &&Decision| later.is_none() || of_firing || events(&decision.verdict).contains(&event);
+                |decision: &&Decision| later.is_none() || of_firing || events_of(&decision.verdict).contains(&event);
             for decision in decided.all.iter().filter(about) {
                 let told = Told { later, of_firing, decision: decision.clone() };
                 known.entry(rule.clone()).or_default().decided.push(told);
@@ -177,15 +178,4 @@ fn waiting(engine: &Engine, rule: &str, seen: &Seen) -> Vec<Waiting> {
     under.sort();
     under.dedup();
     under.iter().flat_map(|key| halves_of(engine, rule, key.as_deref())).collect()
-}
-
-/// The events that a decision is about, where it was made at another record.
-fn events(verdict: &Verdict) -> &[Position] {
-    match verdict {
-        Verdict::Expired { events, .. }
-        | Verdict::Unless { events, .. }
-        | Verdict::Came { events, .. }
-        | Verdict::Replaced { events, .. } => events,
-        _ => &[],
-    }
 }

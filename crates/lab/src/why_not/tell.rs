@@ -16,7 +16,7 @@ use super::facts::{Facts, Fired, OfRule, Told};
 use super::items::{ItemTold, items, miss, others};
 use crate::history::History;
 use crate::tree::Tree;
-use crate::why::{cut, seconds, short, verdict};
+use crate::why::{aside, cut, seconds, short, verdict};
 
 impl WhyNot {
     /// The tree.
@@ -58,7 +58,10 @@ impl WhyNot {
     fn one(&self, decider: &Decider, known: &OfRule, now: Time, config: &Compiled) -> Tree {
         let name = &decider.name;
         let mut lines: Vec<Tree> = known.fired.iter().map(|fired| firing(name, fired)).collect();
-        for told in &known.decided {
+        let parked = known.fired.iter().any(|fired| fired.parked.is_some());
+        let decided = known.decided.iter();
+        // What is parked says so already.
+        for told in decided.filter(|told| !parked || !matches!(told.decision.verdict, Verdict::Parked { .. })) {
             lines.push(self.decision(decider, told, config));
         }
         let items = items(self, decider, config);
@@ -93,7 +96,10 @@ impl WhyNot {
             (false, Verdict::Held { .. }) => "did not fire at once",
             (false, _) => "did not fire",
         };
-        let text = format!("rule {} {did}{key}: {}", decider.name, verdict(&decision.verdict));
+        let text = match aside(&decision.verdict, self.record.position) {
+            Some(aside) if !of_firing => format!("rule {}{key} {aside}", decider.name),
+            _ => format!("rule {} {did}{key}: {}", decider.name, verdict(&decision.verdict)),
+        };
         let mut tree = Tree::new("decision", text);
         (tree.at, tree.position) = (Some(decision.at), *later);
         if let Verdict::NotIf { .. } = decision.verdict {

@@ -208,3 +208,67 @@ fn the_tree_is_plain_json_in_a_pipe() {
     );
     assert_eq!(json["then"][0]["kind"], "fired");
 }
+
+const SEVERAL: &str = r#"
+apiVersion: ensue.dev/v1
+kind: Connection
+metadata: { name: api }
+spec: { http: { url: "https://api.example.com" } }
+---
+apiVersion: ensue.dev/v1
+kind: Rule
+metadata: { name: pair }
+spec:
+  when:
+    sequence:
+      - { name: one, event: { type: [a] } }
+      - { name: two, event: { type: [b], data: { size: [{ numeric: [">", 3] }] } }, if: event.data.size < 10 }
+    key: event.data.key
+    within: 15m
+  steps: [ { id: call, uses: http/request, connection: api, with: { path: / }, retry: { max: 0 } } ]
+---
+apiVersion: ensue.dev/v1
+kind: Rule
+metadata: { name: silent }
+spec:
+  when: { absence: { of: { event: { type: [beat] } }, for: 10m, expect: [db] }, key: event.data.key }
+  steps: []
+---
+apiVersion: ensue.dev/v1
+kind: Rule
+metadata: { name: calm }
+spec:
+  when: { event: { type: [c] }, key: event.data.key }
+  debounce: { quiet: 1m }
+  steps: []
+"#;
+
+/// A match of two events, seen from the first one, with what an operator asked for.
+#[test]
+fn from_each_event_of_a_match_and_with_what_an_operator_asked_for() {
+    let mut past = Past::new(SEVERAL);
+    past.failures = 1;
+    past.event("a", "a1", &json!({"key": "k"}));
+    past.event("b", "b1", &json!({"key": "k", "size": 5}));
+    let run = *past.engine.state().runs.iter().next().unwrap().0;
+    past.ours(&Operator { command: Command::CancelRun { run }, actor: "ada".into(), reason: "too late".into() }.into());
+    past.ours(
+        &Operator { command: Command::RetryRun { run }, actor: "ada".into(), reason: "it is up again".into() }.into(),
+    );
+    assert_snapshot!(told(&past, "a1"));
+    let unmarked = |text: &str| text.replace("  ◄ asked", "");
+    assert_eq!(unmarked(&told(&past, "a1")), unmarked(&told(&past, "b1")));
+    assert_eq!(unmarked(&told(&past, &run.to_string()[..6])), unmarked(&told(&past, "b1")), "by its first digits");
+}
+
+#[test]
+fn what_time_decided_and_what_took_the_place_of_another() {
+    let mut past = Past::new(SEVERAL);
+    past.event("c", "c1", &json!({"key": "k"}));
+    past.event("c", "c2", &json!({"key": "k"}));
+    past.pass(ensue_event::Span::secs(900));
+    let silent = past.log.iter().filter(|record| &*record.event.kind == "dev.ensue.rule.fired");
+    let silent: Vec<String> = silent.map(|record| record.event.id.to_string()).collect();
+    let all: Vec<String> = silent.iter().map(|id| told(&past, id)).collect();
+    assert_snapshot!(format!("{}\n{}\n{}", told(&past, "c1"), told(&past, "c2"), all.join("\n")));
+}
