@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use ensue_engine::Engine;
 use ensue_event::ours::{ConfigApplied, ConfigFile, Ours};
@@ -152,15 +153,15 @@ fn each_key(keys: u64) -> Result<f64> {
 /// What this process grows by keys with their events, or by the events alone.
 fn grown(what: &str, keys: u64) -> Result<f64> {
     if what == "events" {
-        let mut held: Vec<Event> = Vec::with_capacity(keys as usize);
+        let mut held: Vec<(Position, Time, Arc<Event>)> = Vec::with_capacity(keys as usize);
         let before = clock::own_memory();
-        // With no room to spare: as rows hold them.
+        // As rows hold them: with their places, and with no room to spare.
         held.extend((0..keys).map(|key| {
             let mut event = opening(key, key as usize);
             if let Data::Json(bytes) = &event.data {
                 event.data = Data::Json(bytes.to_vec().into());
             }
-            event
+            (Position(key), Time(0), Arc::new(event))
         }));
         let grown = clock::own_memory() - before;
         black_box(held);

@@ -25,7 +25,7 @@ use ensue_lang::{KeySpec, Repeat, TimeBy, WhenKind};
 use ensue_rule::correlate::{self as machine, Half, Kept, Plan, Sample, Step};
 
 pub(crate) use row::by_value;
-pub use row::{Body, Counted, HalfRow};
+pub use row::{Body, Counted, HalfRow, KeyText};
 pub(crate) use tally::Keeps;
 pub use tally::{MAX_KEYS, Tally};
 pub use waiting::{Waiting, halves, halves_of};
@@ -83,7 +83,7 @@ fn plan(decider: &Decider) -> Plan {
 /// What a row of this rule is before its first event.
 fn empty(decider: &Decider) -> Body {
     match &decider.rule.when.kind {
-        WhenKind::Count { .. } => Body::Window(Box::default()),
+        WhenKind::Count { .. } => Body::Window(machine::Window::default()),
         WhenKind::Absence { after: Some(_), .. } => Body::Armed(Box::default()),
         WhenKind::Absence { after: None, .. } => Body::Silence(Box::default()),
         _ => Body::Halves(machine::Halves::default()),
@@ -190,7 +190,7 @@ impl Engine {
         let clock = clock(decider, seen);
         let (new, mut row) = match known {
             Some(row) => (false, row),
-            None => (true, HalfRow { key: key.as_deref().map(Box::from), timer: None, body: empty(decider) }),
+            None => (true, HalfRow { key: KeyText::of(key.as_deref()), timer: Time::MAX, body: empty(decider) }),
         };
         let mut change = Change::default();
         // With `time: event`, an event may be past a deadline before the timer is.
@@ -210,7 +210,7 @@ impl Engine {
             self.state.counted.delete(&counted.place(id));
         }
         if let Body::Window(window) = &row.body
-            && let Some(newest) = window.kept.back()
+            && let Some(newest) = window.kept().next_back()
             && newest.position == seen.position
         {
             self.state.counted.share(newest.place(id), seen.by_value());
@@ -299,13 +299,13 @@ impl Engine {
         let Some(mut row) = self.state.halves.get(&(rule, id)).map(|row| row.as_ref().clone()) else { return };
         let config = Arc::clone(&self.config);
         let Some(decider) = config.owner(rule) else { return };
-        row.timer = None;
+        row.timer = Time::MAX;
         let mut change = Change::default();
         row.pass(decider, self.now - lateness(decider), &mut change);
         for counted in change.gone {
             self.state.counted.delete(&counted.place(id));
         }
-        let key = row.key.as_deref().map(str::to_owned);
+        let key = row.key.text().map(str::to_owned);
         self.keep(decider, id, row);
         self.follow(decider, &key, change.follows);
     }
@@ -314,8 +314,8 @@ impl Engine {
     fn keep(&mut self, decider: &Decider, id: Key, mut row: HalfRow) {
         let place = (decider.id, id);
         if row.body.is_empty() {
-            if let Some(due) = row.timer {
-                self.state.timers.delete(&(due, id));
+            if row.timer != Time::MAX {
+                self.state.timers.delete(&(row.timer, id));
             }
             if self.state.halves.delete(&place) {
                 self.forget(decider.id, Keeps::Halves, 1);
@@ -324,13 +324,13 @@ impl Engine {
         }
         let wanted = row.deadline(decider).map(|due| (due + lateness(decider)).max(self.now));
         if let Some(wanted) = wanted
-            && row.timer.is_none_or(|due| due > wanted)
+            && wanted < row.timer
         {
-            if let Some(due) = row.timer {
-                self.state.timers.delete(&(due, id));
+            if row.timer != Time::MAX {
+                self.state.timers.delete(&(row.timer, id));
             }
             self.state.timers.share((wanted, id), Arc::clone(&decider.half));
-            row.timer = Some(wanted);
+            row.timer = wanted;
         }
         self.state.halves.put(place, row);
     }
@@ -350,11 +350,10 @@ impl Engine {
 
     /// Drops all half-matches of a rule, with their timers: its `when` was changed, or it is gone. Returns how many.
     pub(crate) fn drop_halves(&mut self, rule: Key) -> u64 {
-        let rows: Vec<(Key, Option<Time>, u64)> =
-            self.rows_of(rule).map(|(id, row)| (id, row.timer, row.body.len())).collect();
+        let rows: Vec<(Key, Time, u64)> = self.rows_of(rule).map(|(id, row)| (id, row.timer, row.body.len())).collect();
         for (id, timer, _) in &rows {
-            if let Some(due) = timer {
-                self.state.timers.delete(&(*due, *id));
+            if *timer != Time::MAX {
+                self.state.timers.delete(&(*timer, *id));
             }
             let events = self.state.counted.from((*id, Key([0; 16]))..).map(|(place, _)| *place);
             let events: Vec<(Key, Key)> = events.take_while(|(of, _)| of == id).collect();
@@ -435,8 +434,8 @@ impl HalfRow {
         }
         let events = self.body.positions();
         match &mut self.body {
-            Body::Halves(halves) => halves.0.clear(),
-            Body::Window(window) => change.gone.extend(std::mem::take(&mut **window).kept),
+            Body::Halves(halves) => *halves = machine::Halves::default(),
+            Body::Window(window) => change.gone.extend(window.clear()),
             Body::Armed(armed) => armed.0.clear(),
             // A key that is expected stays so: its next silence counts again.
             Body::Silence(silence) => silence.due = None,

@@ -6,7 +6,7 @@ use ensue_event::{Key, Span, Time};
 use ensue_lang::WhenKind;
 use ensue_rule::correlate::Silence;
 
-use super::{Body, HalfRow, Keeps, lateness, row_id};
+use super::{Body, HalfRow, Keeps, KeyText, lateness, row_id};
 use crate::config::Decider;
 use crate::fold::Engine;
 use crate::records::source::AFTER_THE_GAP;
@@ -35,7 +35,7 @@ impl Engine {
                 continue;
             }
             let silence = Silence { due: Some(self.now + Span(*wait)), seen: None, expected: true };
-            let row = HalfRow { key: key.map(Box::from), timer: None, body: Body::Silence(silence.into()) };
+            let row = HalfRow { key: KeyText::of(key), timer: Time::MAX, body: Body::Silence(silence.into()) };
             self.keep(decider, id, row);
         }
     }

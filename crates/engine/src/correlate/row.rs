@@ -14,7 +14,6 @@
 //! ```
 //! A text is a u32 length and UTF-8; integers are little-endian.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ensue_event::{Data, Event, Key, Origin, Position, Time, codec};
@@ -28,9 +27,9 @@ const VERSION: u8 = 1;
 #[derive(Clone, Debug, PartialEq)]
 pub struct HalfRow {
     /// The key.
-    pub key: Option<Box<str>>,
-    /// When its timer is due. It may be earlier than the next deadline: a timer that finds nothing due goes on to that.
-    pub timer: Option<Time>,
+    pub key: KeyText,
+    /// When its timer is due; [`Time::MAX`] without one. It may be earlier than the next deadline: a timer that finds nothing due goes on to that.
+    pub timer: Time,
     /// What is kept.
     pub body: Body,
 }
@@ -55,13 +54,56 @@ impl Counted {
     }
 }
 
+/// The text of a key. Most are short, and there are many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyText {
+    /// There is none: the rule has no key.
+    None,
+    /// The first so many bytes.
+    Short(u8, [u8; SHORT]),
+    /// Any.
+    Long(Box<str>),
+}
+
+/// How long a short key is at most: with it, a [`KeyText`] is as large as a `String`.
+const SHORT: usize = 22;
+
+impl KeyText {
+    /// The text of a key, if it has one.
+    #[must_use]
+    pub fn of(key: Option<&str>) -> KeyText {
+        let Some(text) = key else { return KeyText::None };
+        let mut bytes = [0; SHORT];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(first), Ok(length)) => {
+                first.copy_from_slice(text.as_bytes());
+                KeyText::Short(length, bytes)
+            }
+            _ => KeyText::Long(text.into()),
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            KeyText::None => None,
+            KeyText::Short(length, bytes) => {
+                let bytes = bytes.get(..usize::from(*length)).unwrap_or_default();
+                Some(std::str::from_utf8(bytes).unwrap_or_default())
+            }
+            KeyText::Long(text) => Some(text),
+        }
+    }
+}
+
 /// What is kept of a key, by the shape of the rule's `when`. There are many half-matches: what is larger lies elsewhere.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// Of `all` and `sequence`.
     Halves(Halves),
     /// Of `count`.
-    Window(Box<Window<Counted>>),
+    Window(Window<Counted>),
     /// Of `absence` with `after`.
     Armed(Box<Armed>),
     /// Of `absence` without.
@@ -73,7 +115,7 @@ impl Body {
     #[must_use]
     pub fn len(&self) -> u64 {
         match self {
-            Body::Halves(halves) => halves.0.len() as u64,
+            Body::Halves(halves) => halves.as_slice().len() as u64,
             Body::Window(window) => u64::from(!window.is_empty()),
             Body::Armed(armed) => armed.0.len() as u64,
             Body::Silence(silence) => u64::from(silence.expected || silence.due.is_some() || silence.seen.is_some()),
@@ -90,8 +132,8 @@ impl Body {
     #[must_use]
     pub fn positions(&self) -> Vec<Position> {
         match self {
-            Body::Halves(halves) => halves.0.iter().flat_map(Half::positions).collect(),
-            Body::Window(window) => window.kept.iter().map(|kept| kept.position).collect(),
+            Body::Halves(halves) => halves.as_slice().iter().flat_map(Half::positions).collect(),
+            Body::Window(window) => window.kept().map(|kept| kept.position).collect(),
             Body::Armed(armed) => armed.0.iter().map(|(_, kept)| kept.position).collect(),
             Body::Silence(_) => Vec::new(),
         }
@@ -113,7 +155,7 @@ impl RowValue for Event {
 impl RowValue for HalfRow {
     fn bytes(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
-        match &self.key {
+        match self.key.text() {
             None => out.push(0),
             Some(text) => {
                 out.push(1);
@@ -121,12 +163,12 @@ impl RowValue for HalfRow {
                 out.extend_from_slice(text.as_bytes());
             }
         }
-        time(self.timer, &mut out);
+        time(Some(self.timer).filter(|timer| *timer != Time::MAX), &mut out);
         match &self.body {
-            Body::Halves(Halves(halves)) => {
+            Body::Halves(halves) => {
                 out.push(0);
-                count(halves.len(), &mut out);
-                for half in halves {
+                count(halves.as_slice().len(), &mut out);
+                for half in halves.as_slice() {
                     out.extend_from_slice(&half.start.0.to_le_bytes());
                     out.extend_from_slice(&half.first.to_le_bytes());
                     count(half.kept.len(), &mut out);
@@ -135,14 +177,14 @@ impl RowValue for HalfRow {
             }
             Body::Window(window) => {
                 out.push(1);
-                count(window.clocks.len(), &mut out);
+                count(window.clocks().len(), &mut out);
                 let mut last = 0;
-                window.clocks.iter().for_each(|clock| difference(clock.0, &mut last, &mut out));
-                count(window.values.len(), &mut out);
-                window.values.iter().for_each(|value| out.extend_from_slice(&value.0));
-                count(window.kept.len(), &mut out);
+                window.clocks().for_each(|clock| difference(clock.0, &mut last, &mut out));
+                count(window.values().len(), &mut out);
+                window.values().iter().for_each(|value| out.extend_from_slice(&value.0));
+                count(window.kept().len(), &mut out);
                 let (mut position, mut at) = (0, 0);
-                for counted in &window.kept {
+                for counted in window.kept() {
                     difference(counted.position.0.cast_signed(), &mut position, &mut out);
                     difference(counted.at.0, &mut at, &mut out);
                 }
@@ -172,34 +214,32 @@ impl RowValue for HalfRow {
             return Err(format!("a half-match of format {version}; this version reads format {VERSION}"));
         }
         let key = match from.u8()? {
-            0 => None,
+            0 => KeyText::None,
             _ => {
                 let length = from.count()?;
                 let text = std::str::from_utf8(from.bytes(length)?).map_err(|_| "a key is not UTF-8")?;
-                Some(text.into())
+                KeyText::of(Some(text))
             }
         };
-        let timer = from.time()?;
+        let timer = from.time()?.unwrap_or(Time::MAX);
         let body = match from.u8()? {
             0 => {
                 let half = |from: &mut Reader<'_>| {
                     Ok(Half { start: Time(from.i64()?), first: from.u16()?, kept: from.several(Reader::event)? })
                 };
-                Body::Halves(Halves(from.several(half)?))
+                Body::Halves(from.several(half)?.into())
             }
             1 => {
                 let mut last = 0;
                 let clocks: Vec<Time> = from.several(|from| Ok(Time(from.difference(&mut last)?)))?;
                 let values: Vec<Key> = from.several(|from| Ok(Key(from.array()?)))?;
                 let (mut position, mut at) = (0, 0);
-                let kept = VecDeque::from(from.several(|from| {
+                let kept = from.several(|from| {
                     let position = Position(from.difference(&mut position)?.cast_unsigned());
                     Ok(Counted { position, at: Time(from.difference(&mut at)?) })
-                })?);
-                if kept.len() > clocks.len() || !(values.is_empty() || values.len() == clocks.len()) {
-                    return Err("a window of which the parts do not fit".to_owned());
-                }
-                Body::Window(Window { clocks, values, kept }.into())
+                })?;
+                let window = Window::of(clocks, values, kept);
+                Body::Window(window.ok_or("a window of which the parts do not fit")?)
             }
             2 => Body::Armed(Armed(from.several(|from| Ok((Time(from.i64()?), from.event()?)))?).into()),
             3 => {

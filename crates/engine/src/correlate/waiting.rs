@@ -62,7 +62,7 @@ fn waiting(engine: &Engine, decider: &Decider, id: Key, row: &HalfRow) -> Vec<Wa
     let late = lateness(decider);
     let event = |kept: &Kept| (item_name(decider, kept.item), kept.position, kept.event.id.to_string());
     let make = |waits_for, since, until: Option<Time>, events, count| {
-        let key = row.key.as_deref().map(str::to_owned);
+        let key = row.key.text().map(str::to_owned);
         Waiting { key, waits_for, since, until: until.map(|until| until + late), events, count }
     };
     match &row.body {
@@ -72,7 +72,7 @@ fn waiting(engine: &Engine, decider: &Decider, id: Key, row: &HalfRow) -> Vec<Wa
                 let missing = half.missing(plan.items).map(|item| item_name(decider, item)).collect();
                 make(missing, half.start, half.end(&plan), half.kept.iter().map(event).collect(), None)
             };
-            halves.0.iter().map(one).collect()
+            halves.as_slice().iter().map(one).collect()
         }
         Body::Window(window) => {
             // The window never closes: what is counted leaves it one by one.
@@ -82,7 +82,7 @@ fn waiting(engine: &Engine, decider: &Decider, id: Key, row: &HalfRow) -> Vec<Wa
                 let event = engine.state.counted.get(&counted.place(id))?;
                 Some((item_name(decider, 0), counted.position, event.id.to_string()))
             };
-            let events = window.kept.iter().filter_map(event).collect();
+            let events = window.kept().filter_map(event).collect();
             vec![make(vec![item_name(decider, 0)], since, until, events, Some(window.count()))]
         }
         Body::Armed(armed) => {

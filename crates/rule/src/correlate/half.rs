@@ -30,9 +30,30 @@ pub struct Half {
     pub kept: Vec<Kept>,
 }
 
-/// The half-matches of a key, oldest first.
+/// The half-matches of a key, oldest first. Most keys have one: it needs no list.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Halves(pub Vec<Half>);
+pub enum Halves {
+    /// None.
+    #[default]
+    None,
+    /// One.
+    One(Half),
+    /// Two or more.
+    Several(Vec<Half>),
+}
+
+impl From<Vec<Half>> for Halves {
+    fn from(mut halves: Vec<Half>) -> Halves {
+        match (halves.pop(), halves.is_empty()) {
+            (None, _) => Halves::None,
+            (Some(half), true) => Halves::One(half),
+            (Some(half), false) => {
+                halves.push(half);
+                Halves::Several(halves)
+            }
+        }
+    }
+}
 
 /// What a half-match does with an event, the best last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,17 +109,41 @@ impl Half {
 }
 
 impl Halves {
-    /// Whether nothing is kept.
+    /// Oldest first.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn as_slice(&self) -> &[Half] {
+        match self {
+            Halves::None => &[],
+            Halves::One(half) => std::slice::from_ref(half),
+            Halves::Several(halves) => halves,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [Half] {
+        match self {
+            Halves::None => &mut [],
+            Halves::One(half) => std::slice::from_mut(half),
+            Halves::Several(halves) => halves,
+        }
+    }
+
+    /// Changes the list of them.
+    fn change<T>(&mut self, how: impl FnOnce(&mut Vec<Half>) -> T) -> T {
+        let mut halves = match std::mem::take(self) {
+            Halves::None => Vec::new(),
+            Halves::One(half) => vec![half],
+            Halves::Several(halves) => halves,
+        };
+        let out = how(&mut halves);
+        *self = halves.into();
+        out
     }
 
     /// An event that meets the items `fits`, in ascending order, at `clock`. It fills at most one item of one
     /// half-match: of a sequence the furthest; an item that was not met before one that was; the oldest half-match
     /// before a younger one. `kept` makes the kept event, given the item.
     pub fn take(&mut self, plan: &Plan, fits: &[u16], clock: Time, kept: impl FnOnce(u16) -> Kept) -> Step {
-        let found = self.0.iter().enumerate().filter_map(|(at, half)| {
+        let found = self.as_slice().iter().enumerate().filter_map(|(at, half)| {
             let (item, how) = half.accepts(plan, fits)?;
             // The items of `all` have no order.
             let far = if plan.ordered { item } else { 0 };
@@ -113,7 +158,7 @@ impl Halves {
         if (how, plan.repeat) == (How::Repeats, Repeat::Each) {
             return self.begin(plan, item, clock, kept);
         }
-        let Some(half) = self.0.get_mut(at) else { return Step::Nothing };
+        let Some(half) = self.as_mut_slice().get_mut(at) else { return Step::Nothing };
         match how {
             How::Repeats if plan.repeat == Repeat::Ignore => Step::Nothing,
             How::Repeats => {
@@ -132,7 +177,7 @@ impl Halves {
                 if half.kept.len() < usize::from(plan.items) {
                     return Step::Kept;
                 }
-                Step::Completed(self.0.remove(at).kept)
+                Step::Completed(self.change(|halves| halves.remove(at).kept))
             }
         }
     }
@@ -141,23 +186,29 @@ impl Halves {
         if plan.items == 1 {
             return Step::Completed(vec![kept(item)]);
         }
-        if self.0.len() >= MAX_HALVES {
+        if self.as_slice().len() >= MAX_HALVES {
             return Step::Full;
         }
-        self.0.reserve_exact(1);
-        self.0.push(Half { start: clock, first: item, kept: vec![kept(item)] });
+        let half = Half { start: clock, first: item, kept: vec![kept(item)] };
+        match self {
+            Halves::None => *self = Halves::One(half),
+            _ => self.change(|halves| halves.push(half)),
+        }
         Step::Kept
     }
 
     /// Takes out what is too old at `now`, oldest first.
     pub fn expire(&mut self, plan: &Plan, now: Time) -> Vec<Half> {
+        if self.due(plan).is_none_or(|due| due > now) {
+            return Vec::new();
+        }
         let old = |half: &mut Half| half.end(plan).is_some_and(|end| end <= now);
-        self.0.extract_if(.., old).collect()
+        self.change(|halves| halves.extract_if(.., old).collect())
     }
 
     /// When the next one is too old.
     #[must_use]
     pub fn due(&self, plan: &Plan) -> Option<Time> {
-        self.0.iter().filter_map(|half| half.end(plan)).min()
+        self.as_slice().iter().filter_map(|half| half.end(plan)).min()
     }
 }

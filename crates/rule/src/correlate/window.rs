@@ -1,7 +1,5 @@
 //! The window of `count`: so many events, or so many different values, within a time that slides.
 
-use std::collections::VecDeque;
-
 use ensue_event::{Key, Span, Time};
 
 /// The most events of a window that are kept: the newest.
@@ -10,12 +8,18 @@ const MAX_KEPT: usize = 100;
 /// What is counted of a key. `E` stands for an event that is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window<E> {
-    /// The times of what counts, in the order in which it was taken.
-    pub clocks: Vec<Time>,
-    /// The hashes of their values, where different values count: one for each time, else none.
-    pub values: Vec<Key>,
-    /// The events of the last of them.
-    pub kept: VecDeque<E>,
+    /// What is kept beside the events; few windows need it.
+    beside: Option<Box<Beside>>,
+    /// The newest that count, in the order in which they were taken: their times and events.
+    kept: Box<[(Time, E)]>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Beside {
+    /// The times of those that count and were taken before.
+    clocks: Vec<Time>,
+    /// The hashes of the values of all that count, where different values do.
+    values: Vec<Key>,
 }
 
 /// One more that counts.
@@ -31,33 +35,64 @@ pub struct Sample<E> {
 
 impl<E> Default for Window<E> {
     fn default() -> Window<E> {
-        Window { clocks: Vec::new(), values: Vec::new(), kept: VecDeque::new() }
+        Window { beside: None, kept: Box::default() }
     }
 }
 
 impl<E> Window<E> {
+    /// A window with so many times, none or as many values, and the events of the last ones. Nothing if these do not fit.
+    #[must_use]
+    pub fn of(mut clocks: Vec<Time>, values: Vec<Key>, events: Vec<E>) -> Option<Window<E>> {
+        if !(values.is_empty() || values.len() == clocks.len()) {
+            return None;
+        }
+        let newest = clocks.split_off(clocks.len().checked_sub(events.len())?);
+        let mut window = Window { beside: None, kept: newest.into_iter().zip(events).collect() };
+        window.put_beside(Beside { clocks, values });
+        Some(window)
+    }
+
     /// Whether nothing counts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.clocks.is_empty()
+        self.count() == 0
     }
 
     /// The number that counts.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.clocks.len() as u64
+        self.clocks().len() as u64
+    }
+
+    /// The times of all that count, in the order in which they were taken.
+    pub fn clocks(&self) -> impl ExactSizeIterator<Item = Time> + '_ {
+        let before = self.beside.as_ref().map_or(&[] as &[Time], |beside| &beside.clocks);
+        let total = before.len() + self.kept.len();
+        let mut all = before.iter().copied().chain(self.kept.iter().map(|(clock, _)| *clock));
+        (0..total).map(move |_| all.next().unwrap_or(Time::MIN))
+    }
+
+    /// The hashes of their values, where different values count; else none.
+    #[must_use]
+    pub fn values(&self) -> &[Key] {
+        self.beside.as_ref().map_or(&[], |beside| &beside.values)
+    }
+
+    /// The events that are kept: those of the last ones.
+    pub fn kept(&self) -> impl ExactSizeIterator<Item = &E> + DoubleEndedIterator {
+        self.kept.iter().map(|(_, event)| event)
     }
 
     /// The time of the newest.
     #[must_use]
     pub fn newest(&self) -> Option<Time> {
-        self.clocks.iter().copied().max()
+        self.clocks().max()
     }
 
     /// The time of the oldest.
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {
-        self.clocks.iter().copied().min()
+        self.clocks().min()
     }
 
     /// Counts one more. A value that counts already is refreshed: its time and event are the new ones. When it is
@@ -71,61 +106,76 @@ impl<E> Window<E> {
         gone: &mut Vec<E>,
     ) -> Option<(Vec<E>, u64)> {
         let Sample { mut clock, value, event } = sample;
+        let mut beside = self.take_beside();
+        let mut kept = std::mem::take(&mut self.kept).into_vec();
         if let Some(value) = value {
-            if let Some(at) = self.values.iter().position(|known| *known == value) {
+            if let Some(at) = beside.values.iter().position(|known| *known == value) {
+                beside.values.remove(at);
+                let old = match at.checked_sub(beside.clocks.len()) {
+                    None => beside.clocks.remove(at),
+                    Some(at) => {
+                        let (old, event) = kept.remove(at);
+                        gone.push(event);
+                        old
+                    }
+                };
                 // An event that came late does not make its value older.
-                clock = clock.max(self.remove(at, gone));
+                clock = clock.max(old);
             }
-            self.values.push(value);
+            beside.values.push(value);
         }
-        // A row has no room to spare: there are many.
-        self.clocks.reserve_exact(1);
-        self.clocks.push(clock);
-        self.kept.reserve_exact(1);
-        self.kept.push_back(event);
+        // There are many windows: none has room to spare.
+        kept.reserve_exact(1);
+        kept.push((clock, event));
+        if kept.len() > MAX_KEPT {
+            for (clock, event) in kept.drain(..kept.len() - MAX_KEPT) {
+                beside.clocks.push(clock);
+                gone.push(event);
+            }
+        }
+        self.kept = kept.into();
+        self.put_beside(beside);
         // Nor does it take the window back.
         if let Some(newest) = self.newest() {
             self.slide(newest, within, gone);
-        }
-        while self.kept.len() > MAX_KEPT {
-            gone.extend(self.kept.pop_front());
         }
         let count = self.count();
         if count < u64::from(enough) {
             return None;
         }
-        let kept = std::mem::take(self).kept;
-        Some((kept.into(), count))
+        let kept = std::mem::take(self).kept.into_vec();
+        Some((kept.into_iter().map(|(_, event)| event).collect(), count))
     }
 
     /// Drops what is out of the window at `now`: what is `within` old or older. Its events are added to `gone`.
     pub fn slide(&mut self, now: Time, within: Option<Span>, gone: &mut Vec<E>) {
         let Some(within) = within else { return };
-        let stays = |clock: &Time| *clock + within > now;
-        if self.clocks.iter().all(stays) {
+        let stays = |clock: Time| clock + within > now;
+        if self.clocks().all(stays) {
             return;
         }
-        // The kept events are those of the last ones.
-        let of_kept = self.clocks.iter().skip(self.clocks.len() - self.kept.len());
-        for (event, clock) in std::mem::take(&mut self.kept).into_iter().zip(of_kept) {
-            if stays(clock) {
-                self.kept.push_back(event);
-            } else {
-                gone.push(event);
-            }
-        }
-        let mut of_values = self.clocks.iter();
-        self.values.retain(|_| of_values.next().is_some_and(stays));
-        self.clocks.retain(stays);
+        let mut beside = self.take_beside();
+        let mut of_values = beside.clocks.iter().copied().chain(self.kept.iter().map(|(clock, _)| *clock));
+        beside.values.retain(|_| of_values.next().is_some_and(stays));
+        beside.clocks.retain(|clock| stays(*clock));
+        let (kept, old): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.kept).into_vec().into_iter().partition(|(clock, _)| stays(*clock));
+        gone.extend(old.into_iter().map(|(_, event)| event));
+        self.kept = kept.into();
+        self.put_beside(beside);
     }
 
-    /// Takes one out, where values count; its time.
-    fn remove(&mut self, at: usize, gone: &mut Vec<E>) -> Time {
-        let without = self.clocks.len() - self.kept.len();
-        self.values.remove(at);
-        if let Some(at) = at.checked_sub(without) {
-            gone.extend(self.kept.remove(at));
-        }
-        self.clocks.remove(at)
+    /// Empties it; its events.
+    pub fn clear(&mut self) -> Vec<E> {
+        std::mem::take(self).kept.into_vec().into_iter().map(|(_, event)| event).collect()
+    }
+
+    fn take_beside(&mut self) -> Beside {
+        self.beside.take().map(|beside| *beside).unwrap_or_default()
+    }
+
+    fn put_beside(&mut self, beside: Beside) {
+        let empty = beside.clocks.is_empty() && beside.values.is_empty();
+        self.beside = if empty { None } else { Some(Box::new(beside)) };
     }
 }
