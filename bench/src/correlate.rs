@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::sync::Arc;
 
 use ensue_engine::Engine;
 use ensue_event::ours::{ConfigApplied, ConfigFile, Ours};
-use ensue_event::{Data, Emission, Event, Origin, Position, Record, Time};
+use ensue_event::{Emission, Event, Origin, Position, Record, Time};
 use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
@@ -153,16 +152,9 @@ fn each_key(keys: u64) -> Result<f64> {
 /// What this process grows by keys with their events, or by the events alone.
 fn grown(what: &str, keys: u64) -> Result<f64> {
     if what == "events" {
-        let mut held: Vec<(Position, Time, Arc<Event>)> = Vec::with_capacity(keys as usize);
+        let mut held: Vec<Event> = Vec::with_capacity(keys as usize);
         let before = clock::own_memory();
-        // As rows hold them: with their places, and with no room to spare.
-        held.extend((0..keys).map(|key| {
-            let mut event = opening(key, key as usize);
-            if let Data::Json(bytes) = &event.data {
-                event.data = Data::Json(bytes.to_vec().into());
-            }
-            (Position(key), Time(0), Arc::new(event))
-        }));
+        held.extend((0..keys).map(|key| opening(key, key as usize)));
         let grown = clock::own_memory() - before;
         black_box(held);
         return Ok(grown);
