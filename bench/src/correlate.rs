@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use ensue_engine::Engine;
 use ensue_event::ours::{ConfigApplied, ConfigFile, Ours};
-use ensue_event::{Emission, Event, Origin, Position, Record, Time};
+use ensue_event::{Data, Emission, Event, Origin, Position, Record, Time, codec};
 use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
@@ -34,10 +34,14 @@ pub(crate) fn run(mut words: Arguments) -> Result {
         println!("{}", grown(&what, keys)?);
         return Ok(());
     }
-    let each = each_key(keys)?;
+    let (each, whole) = each_key(keys)?;
     let note =
         format!("growth of the process's own pages by {keys} keys with their events, less that by the events alone");
     report.value("a live key without its events", each, "bytes", Target::AtMost(300.0), &note);
+    let mut encoded = Vec::new();
+    codec::encode(&Origin::Source("bench".into()), &opening(keys / 2, 0), &mut encoded);
+    let note = format!("an event is {} bytes in the log", encoded.len());
+    report.value("a live key with its event", whole, "bytes", Target::None, &note);
     let mut fold = Fold::new(&rules())?;
     let mut rng = Rng::new(1, 1);
     open(&mut fold, keys)?;
@@ -141,12 +145,14 @@ impl Fold {
 }
 
 /// The bytes of a key: what a process grows by keys and their events, less what another grows by such events alone.
-fn each_key(keys: u64) -> Result<f64> {
+/// And the first alone.
+fn each_key(keys: u64) -> Result<(f64, f64)> {
     let grown = |what: &str| {
         let told = clock::apart(&["correlate", "--keys", &keys.to_string(), "--weigh", what])?;
         told.parse::<f64>().map_err(|why| format!("`{told}` is no number of bytes: {why}"))
     };
-    Ok((grown("keys")? - grown("events")?) / keys as f64)
+    let whole = grown("keys")?;
+    Ok(((whole - grown("events")?) / keys as f64, whole / keys as f64))
 }
 
 /// What this process grows by keys with their events, or by the events alone.
@@ -154,7 +160,14 @@ fn grown(what: &str, keys: u64) -> Result<f64> {
     if what == "events" {
         let mut held: Vec<Event> = Vec::with_capacity(keys as usize);
         let before = clock::own_memory();
-        held.extend((0..keys).map(|key| opening(key, key as usize)));
+        // With no room to spare: as rows hold them.
+        held.extend((0..keys).map(|key| {
+            let mut event = opening(key, key as usize);
+            if let Data::Json(bytes) = &event.data {
+                event.data = Data::Json(bytes.to_vec().into());
+            }
+            event
+        }));
         let grown = clock::own_memory() - before;
         black_box(held);
         return Ok(grown);
