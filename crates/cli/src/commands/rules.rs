@@ -84,6 +84,12 @@ fn told(rule: &Value, output: Output) {
         text("errors"),
         text("file"),
     ));
+    if let Some(past) = rule.get("past").filter(|past| past.is_object()) {
+        output.line(format!(
+            "on its way through the past: it looks at record {} next, and at what comes now after that",
+            cell(past.get("next"))
+        ));
+    }
     let now = rule.get("now").and_then(Value::as_str).and_then(|now| ensue_event::Time::parse(now).ok());
     let section = |name: &str, title: &str, columns: &[&str], row: &dyn Fn(&Value) -> Vec<String>| {
         let all = rule.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -107,6 +113,12 @@ fn told(rule: &Value, output: Output) {
         let since = one.get("since").and_then(Value::as_str).map(moment).unwrap_or_default();
         vec![key(one), has, list_of(one.get("waitsFor")), since, left(one.get("until"), now)]
     });
+    section("turns", "waiting for their turn", &["KEY", "EVENT", "VALUE", "AFTER", "SINCE (UTC)", "LEFT"], &|one| {
+        let text = |name: &str| cell(one.get(name));
+        let since = one.get("since").and_then(Value::as_str).map(moment).unwrap_or_default();
+        let event = format!("{} #{}", text("id"), text("position"));
+        vec![key(one), event, text("value"), text("last"), since, left(one.get("until"), now)]
+    });
     section("held", "under flow control", &["KEY", "BY", "HELD", "RUNNING", "LEFT"], &|one| {
         let count = |name: &str| one.get(name).and_then(Value::as_array).map_or(0, Vec::len).to_string();
         let text = |name: &str| cell(one.get(name));
@@ -125,7 +137,7 @@ fn told(rule: &Value, output: Output) {
         let at = one.get("at").and_then(Value::as_str).map(moment).unwrap_or_default();
         vec![cell(one.get("position")), at, key(one), one_line(cell(one.get("says")))]
     });
-    let quiet = ["waiting", "held", "parked", "decisions"];
+    let quiet = ["waiting", "turns", "held", "parked", "decisions"];
     if quiet.iter().all(|name| rule.get(*name).and_then(Value::as_array).is_none_or(Vec::is_empty)) {
         output.line("it holds nothing, and has decided nothing but to fire");
     }

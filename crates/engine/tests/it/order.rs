@@ -350,3 +350,41 @@ fn what_waits_is_there_after_a_start_and_a_crash() {
         assert_eq!(bench.dump(), whole.dump());
     }
 }
+
+#[test]
+fn what_waits_can_be_listed() {
+    let mut bench = ordered("key: event.data.k, by: sequence, lateness: 10s");
+    for (key, n) in [("a", 1), ("b", 7)] {
+        send(&mut bench, sequenced(key, &json!(n)));
+    }
+    at(&mut bench, 10);
+    let five = send(&mut bench, sequenced("a", &json!(5)));
+    at(&mut bench, 12);
+    let four = send(&mut bench, sequenced("a", &json!(4)));
+    let turns: Vec<_> = ensue_engine::order::waiting(&bench.engine, "default/r").collect();
+    let told: Vec<_> = turns
+        .iter()
+        .map(|turn| (turn.key.as_deref(), turn.position, turn.value.as_str(), turn.last.as_deref()))
+        .collect();
+    assert_eq!(told, [(Some("a"), four, "4", Some("1")), (Some("a"), five, "5", Some("1"))]);
+    assert_eq!(turns[0].until, START + Span::secs(22));
+    assert_eq!(ensue_engine::order::waiting(&bench.engine, "default/none").count(), 0);
+}
+
+#[test]
+fn a_key_past_the_most_is_refused() {
+    let spec = "when: { event: { type: [go] }, maxKeys: 3 }\norder: { key: event.data.k, by: sequence, remember: 1h }\nsteps: []";
+    let mut bench = Bench::new(&[rule("r", spec)]);
+    for n in 0..10 {
+        let position = send(&mut bench, sequenced(&format!("k{n}"), &json!(n)));
+        let refused = (n >= 3).then_some(Verdict::KeyRefused { limit: 3 });
+        assert_eq!(bench.decision(position, "default/r"), refused);
+    }
+    assert_eq!(looked_at(&bench).len(), 3);
+    assert_eq!(bench.engine.state().orders.len(), 3);
+    // Keys that are there go on, and those that are forgotten make room.
+    send(&mut bench, sequenced("k0", &json!(5)));
+    bench.pass(Span::hours(1));
+    send(&mut bench, sequenced("new", &json!(5)));
+    assert_eq!(looked_at(&bench).len(), 5);
+}

@@ -72,6 +72,8 @@ pub(super) struct OfRule {
     pub(super) more: u32,
     /// What waits under the keys of the event.
     pub(super) waiting: Vec<Waiting>,
+    /// The record that it looks at next, where it is on its way through the past and has not come to the event.
+    pub(super) past: Option<Position>,
 }
 
 impl OfRule {
@@ -155,6 +157,9 @@ impl WhyNot {
             if !waiting.is_empty() || *near >= 2.0 {
                 known.entry(rule.clone()).or_default().waiting = waiting;
             }
+        }
+        for (_, row) in state.backfills.iter().filter(|(_, row)| row.next <= event) {
+            known.entry(row.rule.clone()).or_default().past = Some(row.next);
         }
         known.retain(|rule, _| rules.iter().any(|(shown, _)| shown == rule));
         let applied = state.config.get(&"current".to_owned()).map(|applied| applied.position);

@@ -84,7 +84,15 @@ impl WhyNot {
                 }));
                 first
             }
-            None => self.unrecorded(decider, known, &items, now, config),
+            None => match known.past {
+                Some(next) => Tree::new(
+                    "waiting",
+                    format!(
+                        "rule {name} has not looked at it yet: it is on its way through the past, at record {next}"
+                    ),
+                ),
+                None => self.unrecorded(decider, known, &items, now, config),
+            },
         }
     }
 

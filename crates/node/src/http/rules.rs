@@ -4,6 +4,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use ensue_engine::correlate::{Waiting, halves};
 use ensue_engine::flow::flows;
+use ensue_engine::order;
 use ensue_engine::state::State as Kept;
 use ensue_engine::{Compiled, Decision, Engine};
 use ensue_event::{Key, Position};
@@ -111,6 +112,13 @@ fn held(engine: &Engine, name: &str, limit: usize, out: &mut serde_json::Map<Str
     }
     out.insert("waiting".into(), waiting.into_iter().map(half).collect());
     out.insert("waitingTotal".into(), total.into());
+    let mut turns: Vec<_> = order::waiting(engine, name).collect();
+    out.insert("turnsTotal".into(), turns.len().into());
+    turns.sort_by_key(|one| (one.until, one.position));
+    turns.truncate(limit);
+    out.insert("turns".into(), json!(turns));
+    let past = engine.config().rule(name).and_then(|decider| state.backfills.get(&decider.id));
+    out.insert("past".into(), json!(past.map(std::convert::AsRef::as_ref)));
     let mut flows = flows(engine, name);
     out.insert("heldTotal".into(), flows.len().into());
     // Those that hold something first.
