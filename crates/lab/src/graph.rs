@@ -130,18 +130,16 @@ struct RecordKind {
     names_rule: bool,
     /// What `data.status` can be; empty where there is none.
     status: &'static [&'static str],
-    /// It carries how long its chain is.
-    counted: bool,
     /// Only steps that act make it.
     acts: bool,
 }
 
 const fn record(kind: &'static str) -> RecordKind {
-    RecordKind { kind, names_rule: true, status: &[], counted: true, acts: false }
+    RecordKind { kind, names_rule: true, status: &[], acts: false }
 }
 
 const fn answer(kind: &'static str) -> RecordKind {
-    RecordKind { kind, names_rule: false, status: &[], counted: false, acts: true }
+    RecordKind { kind, names_rule: false, status: &[], acts: true }
 }
 
 const RECORDS: &[RecordKind] = &[

@@ -360,12 +360,20 @@ impl<S: State> Pump<S> {
         if self.live {
             for work in self.dispatch.next(&self.engine, now) {
                 match work {
-                    Work::Announce(row) => announce.push(started(&row)),
-                    Work::Perform(row) => perform.push(*row),
+                    Work::Announce(row) => announce.push(started(&self.deep(&row))),
+                    Work::Perform(row) => perform.push(self.deep(&row)),
                 }
             }
         }
         (announce, perform)
+    }
+
+    /// An effect that knows how long its chain is, so that the records about it do: a rule that acts on them is cut
+    /// like any other.
+    fn deep(&self, row: &ensue_engine::Outboxed) -> ensue_engine::Outboxed {
+        let mut row = row.clone();
+        row.effect.depth = self.engine.state().runs.get(&row.effect.run).map_or(0, |run| run.depth);
+        row
     }
 
     /// What a start finds uncertain: effects that may have been done and cannot be repeated, or not any more.
@@ -382,7 +390,7 @@ impl<S: State> Pump<S> {
             } else {
                 return None;
             };
-            Some(about(row, &ActionUncertain { of: row.attempt(), reason }.into(), "uncertain"))
+            Some(about(&self.deep(row), &ActionUncertain { of: row.attempt(), reason }.into(), "uncertain"))
         })
         .collect()
     }
@@ -431,5 +439,9 @@ fn about(row: &ensue_engine::Outboxed, ours: &Ours, word: &str) -> Outgoing {
     let mut out = node(format!("{effect}.{attempt}.{word}"), ours);
     out.event.set_extension("correlationid", Attr::Text(row.effect.correlation.as_str().into()));
     out.event.set_extension("causationid", Attr::Text(run.to_string().into()));
+    if row.effect.depth > 0 {
+        let depth = i32::try_from(row.effect.depth).unwrap_or(i32::MAX).saturating_add(1);
+        out.event.set_extension("ensuedepth", Attr::Int(depth));
+    }
     out
 }

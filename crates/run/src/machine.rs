@@ -133,6 +133,10 @@ pub struct Effect {
     pub idempotency: Idempotency,
     /// Ties it to the chain that it belongs to.
     pub correlation: String,
+    /// How long the chain behind it is: that of its run, which knows it. So it is not kept with the effect; it is filled
+    /// in for whoever acts, and 0 before.
+    #[serde(skip)]
+    pub depth: u32,
 }
 
 /// An event that an `emit` step decided.
@@ -324,6 +328,7 @@ impl<'a> Machine<'a> {
             timeout: task.timeout.map_or(DEFAULT_TIMEOUT, Span),
             idempotency,
             correlation: self.run.correlation.clone(),
+            depth: 0,
         })));
     }
 

@@ -326,16 +326,16 @@ pub(super) fn records(rule: Option<&str>) -> impl Iterator<Item = Made> {
         }
         let mut fields = vec![
             ("type", Shape::text(record.kind)),
-            ("source", if record.counted { Shape::text(SOURCE) } else { Shape::Leaf(any_text()) }),
+            ("source", if record.acts { Shape::Leaf(any_text()) } else { Shape::text(SOURCE) }),
             ("subject", Shape::Leaf(Known::Absent)),
             ("data", Shape::fields(data)),
         ];
-        fields.extend(of_ours().into_iter().filter(|(name, _)| record.counted || *name != "ensuedepth"));
+        fields.extend(of_ours());
         Made {
             by: By::Record { kind: record.kind.to_owned() },
             kind: record.kind.to_owned(),
             ours: true,
-            counted: record.counted,
+            counted: true,
             shape: Shape::fields(fields),
         }
     })

@@ -121,7 +121,6 @@ fn way_out(one: &Loop, name: &str) -> Option<String> {
             "to end it, ask in the rule's `if` whether there is something left to do, or give it a `throttle`"
                 .to_owned(),
         ),
-        By::Record { .. } if closing.counted => None,
         By::Record { .. } => Some("to end it, give the rule a `throttle` or a `dedupe`".to_owned()),
         _ => Some(
             "to end it, let the rule pass over what is a consequence of our own: `if: \"!has(event.causationid)\"`"

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Place, file};
+use crate::support::{Place, Sink, file, order};
 
 const RULES: &str = r#"
 apiVersion: ensue.dev/v1
@@ -75,4 +75,27 @@ async fn why_not_is_asked_of_one_rule_or_of_all() {
         let (told, tree) = place.get(&format!("/api/v1/why-not/{path}")).await;
         assert!(told == status && tree.to_string().contains(text), "{path}: {told} {tree:#}");
     }
+}
+
+/// A rule that acts on every answer acts on its own: records about effects carry how long their chain is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_acts_on_answers_is_cut() {
+    const ECHO: &str = r#"
+---
+apiVersion: ensue.dev/v1
+kind: Rule
+metadata: { name: echo }
+spec:
+  when: { event: { type: [dev.ensue.action.answered] } }
+  steps: [ { id: again, uses: http/request, connection: sink, with: { method: PUT, path: /again } } ]
+"#;
+    let sink = Sink::new().await;
+    let place = Place::new(file(format!("{}{ECHO}", sink.config(true)))).await;
+    place.send(order("a", 100)).await;
+    let cut = place.wait_for("dev.ensue.chain.cut", 1).await;
+    assert_eq!(cut[0].event.depth(), 32);
+    assert!(place.node.settled().await);
+    assert_eq!(place.of_type("dev.ensue.chain.cut").len(), 1);
+    let answered = place.of_type("dev.ensue.action.answered");
+    assert_eq!(answered.iter().map(|record| record.event.depth()).max(), Some(32));
 }
