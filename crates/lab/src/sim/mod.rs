@@ -10,6 +10,7 @@ mod check;
 mod node;
 mod outside;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use ensue_event::Digest;
@@ -33,6 +34,8 @@ pub struct Report {
     pub performed: usize,
     /// Kills, power cuts and refused starts lived through.
     pub crashes: usize,
+    /// How often each rule fired.
+    pub fired: BTreeMap<String, u64>,
     /// What was wrong; empty for a good run.
     pub violations: Vec<String>,
     /// What happened, a line a step.
@@ -77,6 +80,7 @@ impl Simulation {
         let Outside { acked, ledger, .. } = &self.outside;
         let (acknowledged, performed) = (acked.len(), ledger.performed.len());
         let runs = self.node.as_ref().map_or(0, |node| node.runs());
+        let fired = self.node.as_ref().map(Node::fired).unwrap_or_default();
         let _ = writeln!(self.trace, "{acknowledged} {performed} {runs} {:?}", self.violations);
         Report {
             seed: self.seed,
@@ -85,6 +89,7 @@ impl Simulation {
             runs,
             performed,
             crashes: self.crashes,
+            fired,
             violations: self.violations,
             told: self.trace,
         }

@@ -1,6 +1,6 @@
 //! The node as the simulator runs it: the same log, pump and fold as the real one, one step at a time.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
 use ensue_engine::Outboxed;
@@ -87,6 +87,10 @@ impl Node {
     pub(super) fn runs(&self) -> usize {
         let counts = self.pump.engine().state().meta.counts;
         usize::try_from(counts.succeeded + counts.failed + counts.cancelled).unwrap_or(0)
+    }
+
+    pub(super) fn fired(&self) -> BTreeMap<String, u64> {
+        self.pump.engine().state().rules.iter().map(|(rule, known)| (rule.clone(), known.fired)).collect()
     }
 
     fn send(&mut self, outside: &mut Outside, batch: Vec<Outgoing>) -> Result<(), String> {

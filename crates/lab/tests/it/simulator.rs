@@ -1,10 +1,12 @@
 //! The simulator: a few seeds, each twice. Thousands run with `cargo xtask sim`.
 
+use std::collections::BTreeMap;
+
 use ensue_lab::sim;
 
 #[test]
 fn twenty_seeds_hold_what_is_promised_and_are_the_same_twice() {
-    let (mut acknowledged, mut crashes) = (0, 0);
+    let (mut acknowledged, mut crashes, mut fired) = (0, 0, BTreeMap::<String, u64>::new());
     for seed in 1..=20 {
         let one = sim::run(seed, 150);
         assert_eq!(one.violations, Vec::<String>::new(), "seed {seed}\n{}", one.told);
@@ -12,6 +14,16 @@ fn twenty_seeds_hold_what_is_promised_and_are_the_same_twice() {
         assert_eq!((one.trace, &one.told), (two.trace, &two.told), "seed {seed}");
         acknowledged += one.acknowledged;
         crashes += one.crashes;
+        for (rule, times) in one.fired {
+            *fired.entry(rule).or_default() += times;
+        }
     }
     assert!(acknowledged > 500 && crashes > 40, "{acknowledged} acknowledged, {crashes} crashes");
+    // Every rule has its part in it.
+    let rules = [
+        "alone", "build", "calm", "counted", "deploy", "echo", "gather", "gathered", "hushed", "missing", "newest",
+        "ordered", "paced", "pairs", "replaced",
+    ];
+    assert!(fired.keys().eq(rules.map(|rule| format!("default/{rule}")).iter()), "{fired:?}");
+    assert!(fired.values().all(|times| *times > 0), "{fired:?}");
 }
