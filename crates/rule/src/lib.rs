@@ -88,7 +88,7 @@ pub mod correlate;
 
 pub mod flow;
 
-pub use index::{Index, Stats};
+pub use index::{Index, Stats, Work};
 pub use lift::{Lifted, lift};
 pub use pattern::{Explanation, FieldVerdict, Known, Pattern, Problem};
 pub use view::View;

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::question::{Questions, is_hashed};
+use super::question::{GUARDS, Guards, Questions, is_hashed};
 use super::scratch::NO;
 use super::shelf::HASHED;
 use crate::pattern::{Field, Test};
@@ -11,7 +11,7 @@ use crate::pattern::{Field, Test};
 pub(super) type Keys = Vec<(u32, usize)>;
 
 /// What a branch's field would cost as its access: the branches that an event then looks at, times 2^20.
-fn cost(questions: &Questions, asked: &[u32], keys: &Keys) -> u64 {
+fn cost<T>(questions: &Questions<T>, asked: &[u32], keys: &Keys) -> u64 {
     let mut cost = 0;
     for (question, length) in keys {
         let Some(known) = questions.get(*question) else { continue };
@@ -34,8 +34,8 @@ pub(super) struct Choice {
     pub(super) access: usize,
     /// The questions of that field that values are looked up for, with the lengths of their texts.
     pub(super) keys: Keys,
-    /// A question of another field to look at first, or [`NO`].
-    pub(super) guard: u32,
+    /// Questions of other fields to look at first.
+    pub(super) guards: Guards,
 }
 
 /// The same for what cannot be looked up, so that it is only a guess how often it is met: an exclusion mostly is.
@@ -59,16 +59,17 @@ pub(super) fn effort(field: &Field) -> u32 {
     field.any.iter().map(effort).max().unwrap_or(0)
 }
 
-impl Questions {
+impl<T> Questions<T> {
     /// Chooses by which field a branch is looked up, and which other field is looked at first.
     pub(super) fn choose(&mut self, fields: &[&Field], asked: &[Vec<u32>]) -> Choice {
         let mut access: Option<(u64, Reverse<usize>, usize, Keys)> = None;
-        let mut guards: Vec<(u64, u32, usize)> = Vec::new();
+        let mut guards: Vec<(bool, u64, u32, usize)> = Vec::new();
         for (at, (field, numbers)) in fields.iter().zip(asked).enumerate() {
             let keys = self.keys(field, numbers);
             let cost = keys.as_ref().map(|keys| cost(self, numbers, keys));
             if let ([single], Some(test)) = (numbers.as_slice(), field.any.first()) {
-                guards.push((cost.unwrap_or_else(|| guess(test)), *single, at));
+                // What is answered already comes before what must be computed.
+                guards.push((!is_hashed(test), cost.unwrap_or_else(|| guess(test)), *single, at));
             }
             let (Some(keys), Some(cost)) = (keys, cost) else { continue };
             // Of two that cost the same, the one with the longer texts.
@@ -82,8 +83,17 @@ impl Questions {
             }
         }
         let (access, keys) = access.map_or((usize::MAX, Vec::new()), |(.., at, keys)| (at, keys));
-        let guard = guards.into_iter().filter(|(.., at)| *at != access).min();
-        Choice { access, keys, guard: guard.map_or(NO, |(_, question, _)| self.marked(question)) }
+        // Being found by a part of a wildcard is not yet meeting it.
+        let proven =
+            fields.get(access).is_some_and(|field| !field.any.iter().any(|test| matches!(test, Test::Wildcard(_))));
+        guards.retain(|(.., at)| *at != access || !proven);
+        guards.sort_unstable();
+        let all = guards.len() <= GUARDS && guards.len() + usize::from(proven) == fields.len();
+        let mut questions = [NO; GUARDS];
+        for (place, (.., question, _)) in questions.iter_mut().zip(guards) {
+            *place = self.marked(question);
+        }
+        Choice { access, keys, guards: Guards { questions, all } }
     }
 
     /// The questions by which a branch is found through this field, with the lengths of their texts; none if some

@@ -1,6 +1,7 @@
 //! A candidate asked: whether the event meets all fields of a branch.
 
-use super::scratch::Scratch;
+use super::question::Entry;
+use super::scratch::{NO, Scratch};
 use super::shelf::{Block, HASHED, MANY, Shelf};
 use crate::fields::NONE;
 use crate::join::{Join, Want};
@@ -38,9 +39,35 @@ pub(super) struct Ask<'a, T> {
 }
 
 impl<T: Copy> Ask<'_, T> {
+    /// Whether the event meets a branch that was found by a question with this answer.
+    #[inline]
+    pub(super) fn found(&self, answer: u64, entry: &Entry<T>, scratch: &mut Scratch) -> bool {
+        let mut within = u32::from(answer & Scratch::OUTSIDE == 0);
+        let mut common = if within == 0 { u64::MAX } else { answer };
+        let mut sure = true;
+        for question in entry.guards.questions {
+            if question == NO {
+                break;
+            }
+            let answer = self.answer(question, scratch);
+            if answer == 0 {
+                return false;
+            }
+            if answer & Scratch::OUTSIDE == 0 {
+                within += 1;
+                common &= answer;
+                sure &= answer & Scratch::MAYBE == 0;
+            }
+        }
+        // What the questions say together may not be all there is to it: then the block does.
+        let met = sure && (within <= 1 || common & !Scratch::BEYOND != 0);
+        (met && entry.guards.all && !self.view.is_ours()) || self.meets(entry.block, scratch).is_some()
+    }
+
     /// The number of the branch if the event meets it.
     pub(super) fn meets(&self, block: u32, scratch: &mut Scratch) -> Option<u32> {
         let Block { number, own, fields, .. } = self.shelf.block(block)?;
+        scratch.work.candidates += 1;
         let met = (own || !self.view.is_ours()) && self.all_met(Clauses(fields), scratch);
         met.then_some(number)
     }
@@ -57,6 +84,9 @@ impl<T: Copy> Ask<'_, T> {
                 let answer = self.answer(*question, scratch);
                 elements |= answer & !Scratch::MAYBE;
                 maybe |= answer & Scratch::MAYBE != 0;
+                if elements & Scratch::OUTSIDE != 0 {
+                    break;
+                }
             }
             if elements & Scratch::OUTSIDE != 0 {
                 continue;
@@ -102,7 +132,7 @@ impl<T: Copy> Ask<'_, T> {
     }
 
     /// The exact check, for the few that the masks leave open.
-    fn join(&self, clauses: Clauses<'_>, scratch: &Scratch) -> bool {
+    fn join(&self, clauses: Clauses<'_>, scratch: &mut Scratch) -> bool {
         let questions = &self.shelf.questions();
         // Lifted conditions do not care within which element they are met, and they are met if this is asked.
         let lifted = |number: &u32| {
@@ -121,6 +151,7 @@ impl<T: Copy> Ask<'_, T> {
                 }),
             })
             .collect();
+        scratch.work.joined += scratch.fields.elements.len() * wants.len();
         let join = Join { trie: &questions.trie, fields: &scratch.fields, data: self.view.data(), wants: &wants };
         join.meets(|at, value| {
             list.get(at).is_some_and(|clause| {

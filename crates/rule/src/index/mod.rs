@@ -21,6 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use hashbrown::HashMap;
 
 use self::scratch::Scratch;
+pub use self::scratch::Work;
 use self::shelf::Shelf;
 use crate::fields::Fields;
 use crate::pattern::{Branch, Kind, Pattern, Test};
@@ -146,9 +147,17 @@ impl<T: Copy + Ord> Index<T> {
 
     /// The ids of all patterns that the event meets, in order, each once; `out` is cleared first.
     pub fn matches(&self, view: &View<'_>, out: &mut Vec<T>) {
+        self.measure(view, out);
+    }
+
+    /// The same, and what it took.
+    pub fn measure(&self, view: &View<'_>, out: &mut Vec<T>) -> Work {
         out.clear();
         let mut scratch = self.spaces().pop().unwrap_or_default();
-        let mut shelves: Vec<u32> = vec![0];
+        scratch.work = Work::default();
+        let mut shelves = std::mem::take(&mut scratch.shelves);
+        shelves.clear();
+        shelves.push(0);
         for kind in &self.by_kind {
             if !kind.shelf.is_empty() {
                 let found = &mut scratch.fields;
@@ -158,14 +167,17 @@ impl<T: Copy + Ord> Index<T> {
         }
         shelves.sort_unstable();
         shelves.dedup();
-        for shelf in shelves {
-            if let Some(shelf) = self.shelves.get(shelf as usize).filter(|shelf| !shelf.is_empty()) {
+        for shelf in &shelves {
+            if let Some(shelf) = self.shelves.get(*shelf as usize).filter(|shelf| !shelf.is_empty()) {
                 shelf.matches(view, &mut scratch, out);
             }
         }
+        scratch.shelves = shelves;
+        let work = scratch.work;
         self.spaces().push(scratch);
         out.sort_unstable();
         out.dedup();
+        work
     }
 
     fn spaces(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {

@@ -20,23 +20,38 @@ pub(super) enum Class {
     Fold,
 }
 
-/// A question and the branches that are looked up by it.
+/// A question and the branches that are looked up by it; in one line of memory.
 #[derive(Debug)]
-pub(super) struct Question {
+#[repr(align(64))]
+pub(super) struct Question<T> {
     pub(super) node: u32,
     users: u32,
     pub(super) test: Test,
     /// The branches that this question is the access to.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry<T>>,
 }
+
+/// How many fields of a branch stand in the lists where it is looked up.
+pub(super) const GUARDS: usize = 3;
 
 /// A branch in a list.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(super) struct Entry<T> {
+    /// Whose it is.
+    pub(super) id: T,
+    /// Where its block begins.
     pub(super) block: u32,
-    /// A question of another field that must be answered by yes as well, or none: most branches fail here, at the
-    /// cost of one look.
-    pub(super) guard: u32,
+    /// Questions of other fields that must be answered by yes as well: most branches fail here, at the cost of a look,
+    /// and most others are met without one into their block.
+    pub(super) guards: Guards,
+}
+
+/// Questions, each as a word of a block; the last ones may be none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guards {
+    pub(super) questions: [u32; GUARDS],
+    /// With the question that led here these are all fields of the branch.
+    pub(super) all: bool,
 }
 
 /// What the values at a node are looked up for.
@@ -57,15 +72,28 @@ pub(super) struct Lookups {
 pub(super) type Lengths = Vec<(u32, u32)>;
 
 /// All questions of a shelf.
-#[derive(Debug, Default)]
-pub(super) struct Questions {
+#[derive(Debug)]
+pub(super) struct Questions<T> {
     pub(super) trie: Trie,
-    all: Vec<Question>,
+    all: Vec<Question<T>>,
     free: Vec<u32>,
     table: HashTable<u32>,
     lookups: Vec<Lookups>,
     /// The questions that give access to branches where a value is odd: no value leads to them.
     pub(super) odds: BTreeSet<u32>,
+}
+
+impl<T> Default for Questions<T> {
+    fn default() -> Questions<T> {
+        Questions {
+            trie: Trie::default(),
+            all: Vec::new(),
+            free: Vec::new(),
+            table: HashTable::new(),
+            lookups: Vec::new(),
+            odds: BTreeSet::new(),
+        }
+    }
 }
 
 fn key(test: &Test) -> Option<(Class, &[u8])> {
@@ -88,6 +116,7 @@ fn seed(node: u32, class: u64) -> u64 {
 
 fn hash_of(node: u32, test: &Test) -> u64 {
     match key(test) {
+        Some((Class::Suffix, bytes)) => hash::suffix(seed(node, Class::Suffix as u64), bytes),
         Some((class, bytes)) => hash::bytes(seed(node, class as u64), bytes),
         None => {
             let mut mix = hash::Mix::default();
@@ -103,7 +132,7 @@ pub(super) fn is_hashed(test: &Test) -> bool {
     !matches!(key(test), None | Some((Class::Prefix | Class::Suffix, _)))
 }
 
-impl Questions {
+impl<T> Questions<T> {
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
@@ -114,7 +143,7 @@ impl Questions {
     }
 
     #[inline]
-    pub(super) fn get(&self, number: u32) -> Option<&Question> {
+    pub(super) fn get(&self, number: u32) -> Option<&Question<T>> {
         self.all.get(number as usize)
     }
 
@@ -126,12 +155,35 @@ impl Questions {
     /// The question that a value at a node answers by yes, if anybody asks it.
     #[inline]
     pub(super) fn find(&self, node: u32, class: Class, bytes: &[u8]) -> Option<u32> {
-        let hash = hash::bytes(seed(node, class as u64), bytes);
+        self.find_hash(hash::bytes(seed(node, class as u64), bytes), node, class, bytes)
+    }
+
+    #[inline]
+    fn find_hash(&self, hash: u64, node: u32, class: Class, bytes: &[u8]) -> Option<u32> {
         let same = |number: &u32| {
             self.get(*number)
                 .is_some_and(|question| question.node == node && key(&question.test) == Some((class, bytes)))
         };
         self.table.find(hash, same).copied()
+    }
+
+    /// The questions that a value's prefixes and suffixes answer by yes; how many were looked up.
+    pub(super) fn find_parts(&self, node: u32, lookups: &Lookups, bytes: &[u8], out: &mut Vec<u32>) -> usize {
+        let mut count = 0;
+        let mut hashes = hash::Prefixes::new(seed(node, Class::Prefix as u64), bytes);
+        for (length, _) in &lookups.prefixes {
+            let Some(part) = bytes.get(..*length as usize) else { break };
+            out.extend(self.find_hash(hashes.hash(part.len()), node, Class::Prefix, part));
+            count += 1;
+        }
+        let mut hashes = hash::Suffixes::new(seed(node, Class::Suffix as u64), bytes);
+        for (length, _) in &lookups.suffixes {
+            let Some(from) = bytes.len().checked_sub(*length as usize) else { break };
+            let part = bytes.get(from..).unwrap_or_default();
+            out.extend(self.find_hash(hashes.hash(part.len()), node, Class::Suffix, part));
+            count += 1;
+        }
+        count
     }
 
     /// One more user for a question, made where it is new.
@@ -216,7 +268,7 @@ impl Questions {
     }
 
     /// Adds a branch to a question's list; its place there.
-    pub(super) fn enlist(&mut self, number: u32, entry: Entry) -> u32 {
+    pub(super) fn enlist(&mut self, number: u32, entry: Entry<T>) -> u32 {
         let Some(question) = self.all.get_mut(number as usize) else { return 0 };
         let place = u32::try_from(question.entries.len()).unwrap_or(u32::MAX);
         question.entries.push(entry);

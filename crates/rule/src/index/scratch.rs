@@ -15,9 +15,40 @@ pub(super) struct Scratch {
     /// Questions answered by yes that give access to branches.
     pub(super) hits: Vec<u32>,
     pub(super) room: Vec<u8>,
-    /// The event for which each question was last answered, and the elements in which it was by yes, a bit each.
-    answers: Vec<(u32, u64)>,
+    /// The event for which each question was last answered, and how: [`NOWHERE`], [`BESIDE`] or [`WIDE`]. As short as
+    /// it can be, since it is looked at in no order.
+    answers: Vec<u32>,
+    /// The elements in which a question is answered by yes, a bit each, where that is more than one word says.
+    wide: Vec<u64>,
     event: u32,
+    /// Rooms for lists.
+    pub(super) more: Vec<u32>,
+    pub(super) shelves: Vec<u32>,
+    pub(super) work: Work,
+}
+
+/// How a question is answered: by no; by yes outside of arrays, and nowhere else; in the elements that `wide` says.
+const NOWHERE: u32 = 0;
+const BESIDE: u32 = 1;
+const WIDE: u32 = 2;
+/// The bits that say so.
+const BITS: u32 = 2;
+
+/// What an event took to be matched, counted: the same on every machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Values found at the paths that patterns mention.
+    pub values: usize,
+    /// Keys that these values were looked up by: themselves, and their prefixes and suffixes.
+    pub lookups: usize,
+    /// Branches looked at, each one field of them.
+    pub entries: usize,
+    /// Branches asked for all their fields.
+    pub candidates: usize,
+    /// Values asked one by one, for operators that no lookup answers.
+    pub asked: usize,
+    /// Pairs of an element of an array and a field, for fields that must be met within the same element.
+    pub joined: usize,
 }
 
 impl Scratch {
@@ -32,11 +63,12 @@ impl Scratch {
     pub(super) fn begin(&mut self, questions: usize) {
         self.hits.clear();
         if self.answers.len() < questions {
-            self.answers.resize(questions, (0, 0));
+            self.answers.resize(questions, 0);
+            self.wide.resize(questions, 0);
         }
         self.event = self.event.wrapping_add(1);
-        if self.event == 0 {
-            self.answers.fill((0, 0));
+        if self.event >= 1 << (u32::BITS - BITS) {
+            self.answers.fill(0);
             self.event = 1;
         }
     }
@@ -47,20 +79,37 @@ impl Scratch {
 
     #[inline]
     pub(super) fn known(&self, question: u32) -> Option<u64> {
-        let (event, answer) = self.answers.get(question as usize)?;
-        (*event == self.event).then_some(*answer)
+        let answer = *self.answers.get(question as usize)?;
+        if answer >> BITS != self.event {
+            return None;
+        }
+        Some(match answer & ((1 << BITS) - 1) {
+            NOWHERE => 0,
+            BESIDE => Scratch::OUTSIDE,
+            _ => self.wide.get(question as usize).copied().unwrap_or(0),
+        })
     }
 
     #[inline]
     pub(super) fn note(&mut self, question: u32, answer: u64) {
+        let how = match answer {
+            0 => NOWHERE,
+            Scratch::OUTSIDE => BESIDE,
+            _ => {
+                if let Some(known) = self.wide.get_mut(question as usize) {
+                    *known = answer;
+                }
+                WIDE
+            }
+        };
         if let Some(known) = self.answers.get_mut(question as usize) {
-            *known = (self.event, answer);
+            *known = self.event << BITS | how;
         }
     }
 
     /// A value in this element answers a question by yes.
     #[inline]
-    pub(super) fn yes(&mut self, questions: &Questions, question: u32, element: u32) {
+    pub(super) fn yes<T>(&mut self, questions: &Questions<T>, question: u32, element: u32) {
         let before = self.known(question);
         self.note(question, before.unwrap_or(0) | Scratch::bit(element));
         if before.is_none() && questions.get(question).is_some_and(|question| !question.entries.is_empty()) {
@@ -69,9 +118,15 @@ impl Scratch {
     }
 
     /// Asks each value at a node.
-    pub(super) fn ask(&self, node: u32, test: &Test, data: &[u8]) -> u64 {
-        let yes = self.fields.at(node).filter(|found| test.holds(self.fields.value(found, data)));
-        yes.fold(0, |answer, found| answer | Scratch::bit(found.element))
+    pub(super) fn ask(&mut self, node: u32, test: &Test, data: &[u8]) -> u64 {
+        let mut answer = 0;
+        for found in self.fields.at(node) {
+            self.work.asked += 1;
+            if test.holds(self.fields.value(found, data)) {
+                answer |= Scratch::bit(found.element);
+            }
+        }
+        answer
     }
 
     /// Whether the values at a node are odd: an answer that no element changes.

@@ -33,7 +33,7 @@ pub(super) const HASHED: u32 = 1 << 30;
 /// its list) where it is listed, then the fields: a question, or [`MANY`] and the number of alternatives that follow.
 #[derive(Debug)]
 pub(super) struct Shelf<T> {
-    questions: Questions,
+    questions: Questions<T>,
     /// Whose each branch is, and where its block begins.
     slots: Vec<Option<(T, u32)>>,
     free: Vec<u32>,
@@ -81,7 +81,7 @@ impl<T: Copy> Shelf<T> {
         self.slots.len() == self.free.len()
     }
 
-    pub(super) fn questions(&self) -> &Questions {
+    pub(super) fn questions(&self) -> &Questions<T> {
         &self.questions
     }
 
@@ -100,7 +100,7 @@ impl<T: Copy> Shelf<T> {
             .iter()
             .map(|field| field.any.iter().map(|test| self.questions.take(&field.path, test)).collect())
             .collect();
-        let Choice { access, keys, guard } = self.questions.choose(&fields, &asked);
+        let Choice { access, keys, guards } = self.questions.choose(&fields, &asked);
         let number = self.free.pop().unwrap_or_else(|| count(self.slots.len()));
         let pairs = keys.len().max(1) * 2;
         let length: usize = asked.iter().map(|numbers| if numbers.len() == 1 { 1 } else { numbers.len() + 1 }).sum();
@@ -111,7 +111,7 @@ impl<T: Copy> Shelf<T> {
         words.push(count(length));
         for (question, _) in &keys {
             words.push(*question);
-            words.push(self.questions.enlist(*question, Entry { block: start, guard }));
+            words.push(self.questions.enlist(*question, Entry { id, block: start, guards }));
         }
         if keys.is_empty() {
             words.push(NO);
@@ -209,11 +209,11 @@ impl<T: Copy> Shelf<T> {
         let hits = std::mem::take(&mut scratch.hits);
         for hit in &hits {
             let Some(question) = self.questions.get(*hit) else { continue };
+            scratch.work.entries += question.entries.len();
+            let answer = scratch.known(*hit).unwrap_or(0);
             for entry in &question.entries {
-                if (entry.guard == NO || ask.answer(entry.guard, scratch) != 0)
-                    && let Some(number) = ask.meets(entry.block, scratch)
-                {
-                    out.extend(self.id(number));
+                if ask.found(answer, entry, scratch) {
+                    out.push(entry.id);
                 }
             }
         }
@@ -233,7 +233,8 @@ impl<T: Copy> Shelf<T> {
     fn answer(&self, view: &View<'_>, scratch: &mut Scratch) {
         let questions = &self.questions;
         let data = view.data();
-        let mut more: Vec<u32> = Vec::new();
+        let mut more = std::mem::take(&mut scratch.more);
+        scratch.work.values += scratch.fields.found.len();
         for at in 0..scratch.fields.found.len() {
             let Some(found) = scratch.fields.found.get(at).copied() else { continue };
             let Some(lookups) = questions.lookups(found.node) else { continue };
@@ -242,6 +243,7 @@ impl<T: Copy> Shelf<T> {
             match value.kind {
                 Kind::Text => {
                     if lookups.texts > 0 {
+                        scratch.work.lookups += 1;
                         yes = questions.find(found.node, Class::Text, value.bytes);
                     }
                     if lookups.folds == 0 && lookups.prefixes.is_empty() && lookups.suffixes.is_empty() {
@@ -250,18 +252,7 @@ impl<T: Copy> Shelf<T> {
                         }
                         continue;
                     }
-                    for (length, _) in &lookups.prefixes {
-                        let Some(part) = value.bytes.get(..*length as usize) else { break };
-                        more.extend(questions.find(found.node, Class::Prefix, part));
-                    }
-                    for (length, _) in &lookups.suffixes {
-                        let Some(from) = value.bytes.len().checked_sub(*length as usize) else { break };
-                        more.extend(questions.find(
-                            found.node,
-                            Class::Suffix,
-                            value.bytes.get(from..).unwrap_or_default(),
-                        ));
-                    }
+                    scratch.work.lookups += questions.find_parts(found.node, lookups, value.bytes, &mut more);
                     if lookups.folds > 0 && fold::fold_into(value.bytes, &mut scratch.room) {
                         more.extend(questions.find(found.node, Class::Fold, &scratch.room));
                     }
@@ -281,6 +272,7 @@ impl<T: Copy> Shelf<T> {
                 scratch.yes(questions, question, found.element);
             }
         }
+        scratch.more = more;
         for number in &questions.odds {
             if let Some(Question { node, test: Test::Odd(odd), .. }) = questions.get(*number)
                 && scratch.odd(*node, *odd, view) != 0

@@ -165,7 +165,6 @@ fn unequal(values: &[Value]) -> Option<(Vec<Test>, Odd)> {
     if let [Value::Bool(value)] = values {
         return Some((vec![flag(!*value)], odd.and(Odd::TEXT).and(Odd::NUMBER).and(Odd::NULL)));
     }
-    let mut not = Not::default();
     let (mut texts, mut numbers) = (Vec::new(), Vec::new());
     for value in values {
         match value {
@@ -176,13 +175,7 @@ fn unequal(values: &[Value]) -> Option<(Vec<Test>, Odd)> {
             }
         }
     }
-    texts.sort_unstable();
-    texts.dedup();
-    numbers.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-    numbers.dedup();
-    not.texts = texts.into();
-    not.numbers = numbers.into();
-    (!values.is_empty()).then(|| (vec![Test::Not(Box::new(not))], odd))
+    (!values.is_empty()).then(|| (vec![Test::Not(Box::new(Not::new(texts, numbers)))], odd))
 }
 
 /// `path.startsWith("…")`, `path.endsWith("…")`.

@@ -177,13 +177,7 @@ fn anything_but(value: &Json) -> Result<Not, String> {
             "Inside anything but list, either all values are number or string, mixed type is not supported".to_owned()
         );
     }
-    listed.sort_unstable();
-    listed.dedup();
-    numbers.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-    numbers.dedup();
-    not.texts = listed.into();
-    not.numbers = numbers.into();
-    Ok(not)
+    Ok(Not::new(listed, numbers))
 }
 
 /// A text, or a list of one or more.

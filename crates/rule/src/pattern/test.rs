@@ -105,7 +105,8 @@ impl Range {
     }
 }
 
-/// What `anything-but` excludes. Texts and numbers are sorted: a list of thousands costs a binary search.
+/// What `anything-but` excludes. Texts, by length first, and numbers are sorted: a list of thousands costs a binary
+/// search, and a text is only read where one of the same length is excluded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Not {
     pub(crate) texts: Box<[Box<str>]>,
@@ -114,9 +115,21 @@ pub(crate) struct Not {
 }
 
 impl Not {
+    /// An exclusion of texts and numbers.
+    pub(crate) fn new(mut texts: Vec<Box<str>>, mut numbers: Vec<Number>) -> Not {
+        texts.sort_unstable_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
+        texts.dedup();
+        numbers.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        numbers.dedup();
+        Not { texts: texts.into(), numbers: numbers.into(), tests: Box::default() }
+    }
+
     fn excludes(&self, value: Value<'_>) -> bool {
         let listed = match value.kind {
-            Kind::Text => self.texts.binary_search_by(|text| text.as_bytes().cmp(value.bytes)).is_ok(),
+            Kind::Text => {
+                let key = (value.bytes.len(), value.bytes);
+                self.texts.binary_search_by(|text| (text.len(), text.as_bytes()).cmp(&key)).is_ok()
+            }
             Kind::Number if !self.numbers.is_empty() => {
                 let mut key = Vec::new();
                 number::key(value.bytes, &mut key)
