@@ -18,11 +18,12 @@ fn cost<T>(questions: &Questions<T>, asked: &[u32], keys: &Keys) -> u64 {
         let distinct = questions.lookups(known.node).map_or(1, |lookups| lookups.distinct.max(1));
         let listed = known.entries.len() as u64 + 1;
         // A short prefix is met by more values than a long one.
-        let short = if asked.contains(question) && matches!(known.test, Test::Text(_) | Test::Number(_)) {
-            0
-        } else {
-            (8 << 20) / (*length as u64).max(1)
-        };
+        let short =
+            if asked.contains(question) && matches!(questions.test(*question), Some(Test::Text(_) | Test::Number(_))) {
+                0
+            } else {
+                (8 << 20) / (*length as u64).max(1)
+            };
         cost += listed * ((1 << 20) + short) / u64::from(distinct);
     }
     cost
@@ -129,7 +130,7 @@ impl<T> Questions<T> {
 
     /// A question as a word of a block.
     pub(super) fn marked(&self, number: u32) -> u32 {
-        let hashed = self.get(number).is_some_and(|question| is_hashed(&question.test));
+        let hashed = self.test(number).is_some_and(is_hashed);
         if hashed { number | HASHED } else { number }
     }
 }

@@ -120,12 +120,18 @@ impl<T: Copy> Ask<'_, T> {
         if number & HASHED != 0 {
             return 0;
         }
-        let Some(question) = self.shelf.questions().get(number) else { return 0 };
-        let answer = match &question.test {
-            Test::Absent => scratch.absence(question.node),
-            Test::Odd(odd) => scratch.odd(question.node, *odd, self.view),
-            test if question.node == self.kind && !test.names_ours() => 0,
-            test => scratch.ask(question.node, test, self.view.data()),
+        let questions = self.shelf.questions();
+        let Some(question) = questions.get(number) else { return 0 };
+        let test = || questions.test(number).unwrap_or(&Test::Absent);
+        let answer = if question.glance.is_of_field() {
+            match test() {
+                Test::Odd(odd) => scratch.odd(question.node, *odd, self.view),
+                _ => scratch.absence(question.node),
+            }
+        } else if question.node == self.kind && !test().names_ours() {
+            0
+        } else {
+            scratch.ask(question.node, &question.glance, test, self.view.data())
         };
         scratch.note(number, answer);
         answer
@@ -135,9 +141,7 @@ impl<T: Copy> Ask<'_, T> {
     fn join(&self, clauses: Clauses<'_>, scratch: &mut Scratch) -> bool {
         let questions = &self.shelf.questions();
         // Lifted conditions do not care within which element they are met, and they are met if this is asked.
-        let lifted = |number: &u32| {
-            questions.get(*number & !HASHED).is_some_and(|question| matches!(question.test, Test::Odd(_)))
-        };
+        let lifted = |number: &u32| matches!(questions.test(*number & !HASHED), Some(Test::Odd(_)));
         let list: Vec<&[u32]> = clauses.filter(|clause| !clause.iter().any(lifted)).collect();
         let wants: Vec<Want> = list
             .iter()
@@ -146,17 +150,19 @@ impl<T: Copy> Ask<'_, T> {
                     .first()
                     .and_then(|number| questions.get(*number & !HASHED))
                     .map_or(NONE, |question| question.node),
-                may_be_absent: clause.iter().any(|number| {
-                    questions.get(*number & !HASHED).is_some_and(|question| question.test == Test::Absent)
-                }),
+                may_be_absent: clause.iter().any(|number| questions.test(*number & !HASHED) == Some(&Test::Absent)),
             })
             .collect();
         scratch.work.joined += scratch.fields.elements.len() * wants.len();
         let join = Join { trie: &questions.trie, fields: &scratch.fields, data: self.view.data(), wants: &wants };
         join.meets(|at, value| {
             list.get(at).is_some_and(|clause| {
-                clause.iter().filter_map(|number| questions.get(*number & !HASHED)).any(|question| {
-                    question.test.holds(value) && (question.node != self.kind || question.test.names_ours())
+                clause.iter().any(|number| {
+                    let number = *number & !HASHED;
+                    let (Some(question), Some(test)) = (questions.get(number), questions.test(number)) else {
+                        return false;
+                    };
+                    test.holds(value) && (question.node != self.kind || test.names_ours())
                 })
             })
         })

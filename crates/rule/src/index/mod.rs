@@ -5,6 +5,7 @@
 
 mod hash;
 
+mod glance;
 mod question;
 
 mod access;

@@ -5,12 +5,14 @@ use std::hash::{Hash as _, Hasher as _};
 
 use hashbrown::HashTable;
 
+use super::glance::Glance;
 use super::hash;
 use crate::pattern::Test;
 use crate::trie::Trie;
 
 /// The operators that are found by hashing a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Class {
     Text = 1,
     Number,
@@ -26,7 +28,7 @@ pub(super) enum Class {
 pub(super) struct Question<T> {
     pub(super) node: u32,
     users: u32,
-    pub(super) test: Test,
+    pub(super) glance: Glance,
     /// The branches that this question is the access to.
     pub(super) entries: Vec<Entry<T>>,
 }
@@ -76,6 +78,8 @@ pub(super) type Lengths = Vec<(u32, u32)>;
 pub(super) struct Questions<T> {
     pub(super) trie: Trie,
     all: Vec<Question<T>>,
+    /// The test of each question.
+    tests: Vec<Test>,
     free: Vec<u32>,
     table: HashTable<u32>,
     lookups: Vec<Lookups>,
@@ -88,6 +92,7 @@ impl<T> Default for Questions<T> {
         Questions {
             trie: Trie::default(),
             all: Vec::new(),
+            tests: Vec::new(),
             free: Vec::new(),
             table: HashTable::new(),
             lookups: Vec::new(),
@@ -96,7 +101,7 @@ impl<T> Default for Questions<T> {
     }
 }
 
-fn key(test: &Test) -> Option<(Class, &[u8])> {
+pub(super) fn key(test: &Test) -> Option<(Class, &[u8])> {
     Some(match test {
         Test::Text(text) => (Class::Text, text.as_bytes()),
         Test::Number(number) => (Class::Number, &number.key),
@@ -148,6 +153,11 @@ impl<T> Questions<T> {
     }
 
     #[inline]
+    pub(super) fn test(&self, number: u32) -> Option<&Test> {
+        self.tests.get(number as usize)
+    }
+
+    #[inline]
     pub(super) fn lookups(&self, node: u32) -> Option<&Lookups> {
         self.lookups.get(node as usize)
     }
@@ -161,8 +171,13 @@ impl<T> Questions<T> {
     #[inline]
     fn find_hash(&self, hash: u64, node: u32, class: Class, bytes: &[u8]) -> Option<u32> {
         let same = |number: &u32| {
-            self.get(*number)
-                .is_some_and(|question| question.node == node && key(&question.test) == Some((class, bytes)))
+            self.get(*number).is_some_and(|question| {
+                question.node == node
+                    && question
+                        .glance
+                        .is(class, bytes)
+                        .unwrap_or_else(|| self.test(*number).and_then(key) == Some((class, bytes)))
+            })
         };
         self.table.find(hash, same).copied()
     }
@@ -195,7 +210,9 @@ impl<T> Questions<T> {
     /// The same for a node that was asked for on behalf of this question.
     fn take_at(&mut self, node: u32, test: &Test) -> u32 {
         let hash = hash_of(node, test);
-        let same = |number: &u32| self.get(*number).is_some_and(|known| known.node == node && known.test == *test);
+        let same = |number: &u32| {
+            self.get(*number).is_some_and(|known| known.node == node) && self.test(*number) == Some(test)
+        };
         if let Some(number) = self.table.find(hash, same).copied() {
             // The node is counted once for each question.
             self.trie.release(node);
@@ -204,14 +221,23 @@ impl<T> Questions<T> {
             }
             return number;
         }
-        let fresh = Question { node, users: 1, test: test.clone(), entries: Vec::new() };
+        let fresh = Question { node, users: 1, glance: Glance::of(test), entries: Vec::new() };
         let number = self.free.pop().unwrap_or_else(|| u32::try_from(self.all.len()).unwrap_or(u32::MAX));
-        match self.all.get_mut(number as usize) {
-            Some(slot) => *slot = fresh,
-            None => self.all.push(fresh),
+        match (self.all.get_mut(number as usize), self.tests.get_mut(number as usize)) {
+            (Some(slot), Some(known)) => {
+                *slot = fresh;
+                *known = test.clone();
+            }
+            _ => {
+                self.all.push(fresh);
+                self.tests.push(test.clone());
+            }
         }
-        let all = &self.all;
-        let rehash = |number: &u32| all.get(*number as usize).map_or(0, |known| hash_of(known.node, &known.test));
+        let (all, tests) = (&self.all, &self.tests);
+        let rehash = |number: &u32| match (all.get(*number as usize), tests.get(*number as usize)) {
+            (Some(known), Some(test)) => hash_of(known.node, test),
+            _ => 0,
+        };
         self.table.insert_unique(hash, number, rehash);
         self.count(node, test, true);
         number
@@ -232,8 +258,9 @@ impl<T> Questions<T> {
             return;
         }
         let node = question.node;
-        let test = std::mem::replace(&mut question.test, Test::Absent);
         question.entries = Vec::new();
+        let test =
+            self.tests.get_mut(number as usize).map_or(Test::Absent, |test| std::mem::replace(test, Test::Absent));
         let hash = hash_of(node, &test);
         if let Ok(entry) = self.table.find_entry(hash, |known| *known == number) {
             entry.remove();
@@ -293,8 +320,8 @@ impl<T> Questions<T> {
 
     /// Notes that values must be looked up for this question from now on, or no more.
     fn access(&mut self, number: u32, more: bool) {
-        let Some(question) = self.get(number) else { return };
-        if matches!(question.test, Test::Odd(_)) {
+        let (Some(question), Some(test)) = (self.get(number), self.test(number)) else { return };
+        if matches!(test, Test::Odd(_)) {
             if more {
                 self.odds.insert(number);
             } else {
@@ -302,7 +329,7 @@ impl<T> Questions<T> {
             }
             return;
         }
-        let Some((class, bytes)) = key(&question.test) else { return };
+        let Some((class, bytes)) = key(test) else { return };
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let at = self.lookups_mut(question.node);
         match class {

@@ -1,5 +1,6 @@
 //! The work space of one event: what was found, and which questions are answered.
 
+use super::glance::Glance;
 use super::question::Questions;
 use crate::fields::{Fields, NONE};
 use crate::pattern::{Odd, Test};
@@ -118,11 +119,12 @@ impl Scratch {
     }
 
     /// Asks each value at a node.
-    pub(super) fn ask(&mut self, node: u32, test: &Test, data: &[u8]) -> u64 {
+    pub(super) fn ask<'a>(&mut self, node: u32, glance: &Glance, test: impl Fn() -> &'a Test, data: &[u8]) -> u64 {
         let mut answer = 0;
         for found in self.fields.at(node) {
             self.work.asked += 1;
-            if test.holds(self.fields.value(found, data)) {
+            let value = self.fields.value(found, data);
+            if glance.holds(value).unwrap_or_else(|| test().holds(value)) {
                 answer |= Scratch::bit(found.element);
             }
         }

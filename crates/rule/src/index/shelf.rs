@@ -274,7 +274,8 @@ impl<T: Copy> Shelf<T> {
         }
         scratch.more = more;
         for number in &questions.odds {
-            if let Some(Question { node, test: Test::Odd(odd), .. }) = questions.get(*number)
+            if let (Some(Question { node, .. }), Some(Test::Odd(odd))) =
+                (questions.get(*number), questions.test(*number))
                 && scratch.odd(*node, *odd, view) != 0
             {
                 scratch.yes(questions, *number, OUTSIDE);

@@ -71,6 +71,11 @@ impl Wildcard {
         true
     }
 
+    /// How many pieces there are: one more than stars.
+    pub(crate) fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// The text that every value it meets begins with, and the one that every value ends with.
     pub(crate) fn anchors(&self) -> (&str, &str) {
         let last = if self.pieces.len() > 1 { self.pieces.last() } else { None };
