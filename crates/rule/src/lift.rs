@@ -100,7 +100,7 @@ fn of_type(branches: &[Branch], keep: &Keep) -> Option<Vec<Branch>> {
     let mut narrowed = Vec::with_capacity(branches.len());
     for branch in branches {
         // Own events are met by alternatives that name the prefix, which only equality can do.
-        if !exact && branch.names_ours() {
+        if !exact && (branch.names_ours() || keep.tests.iter().any(Test::names_ours)) {
             return None;
         }
         let written = branch.fields.iter().position(|field| field.is_type());

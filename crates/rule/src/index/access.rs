@@ -2,9 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::question::{GUARDS, Guards, Questions, is_hashed};
+use super::question::{Questions, WORDS, is_hashed};
 use super::scratch::NO;
-use super::shelf::HASHED;
+use super::shelf::{HASHED, MANY};
 use crate::pattern::{Field, Test};
 
 /// Questions that values are looked up for, with the lengths of their texts.
@@ -35,8 +35,10 @@ pub(super) struct Choice {
     pub(super) access: usize,
     /// The questions of that field that values are looked up for, with the lengths of their texts.
     pub(super) keys: Keys,
-    /// Questions of other fields to look at first.
-    pub(super) guards: Guards,
+    /// Other fields, to look at first.
+    pub(super) words: [u32; WORDS],
+    /// They are all other fields.
+    pub(super) all: bool,
 }
 
 /// The same for what cannot be looked up, so that it is only a guess how often it is met: an exclusion mostly is.
@@ -64,14 +66,13 @@ impl<T> Questions<T> {
     /// Chooses by which field a branch is looked up, and which other field is looked at first.
     pub(super) fn choose(&mut self, fields: &[&Field], asked: &[Vec<u32>]) -> Choice {
         let mut access: Option<(u64, Reverse<usize>, usize, Keys)> = None;
-        let mut guards: Vec<(bool, u64, u32, usize)> = Vec::new();
+        let mut order: Vec<(bool, u64, usize)> = Vec::with_capacity(fields.len());
         for (at, (field, numbers)) in fields.iter().zip(asked).enumerate() {
             let keys = self.keys(field, numbers);
             let cost = keys.as_ref().map(|keys| cost(self, numbers, keys));
-            if let ([single], Some(test)) = (numbers.as_slice(), field.any.first()) {
-                // What is answered already comes before what must be computed.
-                guards.push((!is_hashed(test), cost.unwrap_or_else(|| guess(test)), *single, at));
-            }
+            // What is answered already comes before what must be computed.
+            let computed = effort(field) > 0;
+            order.push((computed, cost.unwrap_or_else(|| field.any.iter().map(guess).sum()), at));
             let (Some(keys), Some(cost)) = (keys, cost) else { continue };
             // Of two that cost the same, the one with the longer texts.
             let length = Reverse(keys.iter().map(|(_, length)| length).sum());
@@ -87,14 +88,28 @@ impl<T> Questions<T> {
         // Being found by a part of a wildcard is not yet meeting it.
         let proven =
             fields.get(access).is_some_and(|field| !field.any.iter().any(|test| matches!(test, Test::Wildcard(_))));
-        guards.retain(|(.., at)| *at != access || !proven);
-        guards.sort_unstable();
-        let all = guards.len() <= GUARDS && guards.len() + usize::from(proven) == fields.len();
-        let mut questions = [NO; GUARDS];
-        for (place, (.., question, _)) in questions.iter_mut().zip(guards) {
-            *place = self.marked(question);
+        order.retain(|(.., at)| *at != access || !proven);
+        order.sort_unstable();
+        let size =
+            |at: usize| asked.get(at).map_or(0, |numbers| if numbers.len() == 1 { 1 } else { numbers.len() + 1 });
+        let all = order.iter().map(|(.., at)| size(*at)).sum::<usize>() <= WORDS;
+        let mut words = [NO; WORDS];
+        let mut used = 0;
+        for (computed, _, at) in order {
+            // Where the block is looked at anyway, what must be computed waits for the rest of it.
+            if (computed && !all) || used + size(at) > WORDS {
+                continue;
+            }
+            let numbers = asked.get(at).map_or(&[][..], Vec::as_slice);
+            let many = (numbers.len() != 1).then(|| MANY | u32::try_from(numbers.len()).unwrap_or(0));
+            for word in many.into_iter().chain(numbers.iter().map(|number| self.marked(*number))) {
+                if let Some(place) = words.get_mut(used) {
+                    *place = word;
+                }
+                used += 1;
+            }
         }
-        Choice { access, keys, guards: Guards { questions, all } }
+        Choice { access, keys, words, all }
     }
 
     /// The questions by which a branch is found through this field, with the lengths of their texts; none if some

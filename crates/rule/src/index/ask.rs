@@ -1,7 +1,7 @@
 //! A candidate asked: whether the event meets all fields of a branch.
 
-use super::question::Entry;
-use super::scratch::{NO, Scratch};
+use super::question::{ALL, Entry};
+use super::scratch::Scratch;
 use super::shelf::{Block, HASHED, MANY, Shelf};
 use crate::fields::NONE;
 use crate::join::{Join, Want};
@@ -42,48 +42,36 @@ impl<T: Copy> Ask<'_, T> {
     /// Whether the event meets a branch that was found by a question with this answer.
     #[inline]
     pub(super) fn found(&self, answer: u64, entry: &Entry<T>, scratch: &mut Scratch) -> bool {
-        let mut within = u32::from(answer & Scratch::OUTSIDE == 0);
-        let mut common = if within == 0 { u64::MAX } else { answer };
-        let mut sure = true;
-        for question in entry.guards.questions {
-            if question == NO {
-                break;
-            }
-            let answer = self.answer(question, scratch);
-            if answer == 0 {
-                return false;
-            }
-            if answer & Scratch::OUTSIDE == 0 {
-                within += 1;
-                common &= answer;
-                sure &= answer & Scratch::MAYBE == 0;
-            }
+        match self.weigh(Clauses(&entry.words), answer, scratch) {
+            Some(false) => false,
+            Some(true) if entry.block & ALL != 0 && !self.view.is_ours() => true,
+            _ => self.meets(entry.block & !ALL, scratch).is_some(),
         }
-        // What the questions say together may not be all there is to it: then the block does.
-        let met = sure && (within <= 1 || common & !Scratch::BEYOND != 0);
-        (met && entry.guards.all && !self.view.is_ours()) || self.meets(entry.block, scratch).is_some()
     }
 
     /// The number of the branch if the event meets it.
     pub(super) fn meets(&self, block: u32, scratch: &mut Scratch) -> Option<u32> {
         let Block { number, own, fields, .. } = self.shelf.block(block)?;
         scratch.work.candidates += 1;
-        let met = (own || !self.view.is_ours()) && self.all_met(Clauses(fields), scratch);
+        if !own && self.view.is_ours() {
+            return None;
+        }
+        let clauses = Clauses(fields);
+        let met = self.weigh(clauses, Scratch::OUTSIDE, scratch).unwrap_or_else(|| self.join(clauses, scratch));
         met.then_some(number)
     }
 
-    fn all_met(&self, clauses: Clauses<'_>, scratch: &mut Scratch) -> bool {
+    /// Whether fields are met, beside one that is met with this answer; nothing if it takes more than the answers.
+    #[inline]
+    fn weigh(&self, clauses: Clauses<'_>, answer: u64, scratch: &mut Scratch) -> Option<bool> {
         // The elements in which all fields met only within arrays are met.
-        let mut common = u64::MAX;
-        let mut within = 0;
+        let mut within = u32::from(answer & Scratch::OUTSIDE == 0);
+        let mut common = if within == 0 { u64::MAX } else { answer };
         let mut unsure = false;
         for clause in clauses {
             let mut elements = 0;
-            let mut maybe = false;
             for question in clause {
-                let answer = self.answer(*question, scratch);
-                elements |= answer & !Scratch::MAYBE;
-                maybe |= answer & Scratch::MAYBE != 0;
+                elements |= self.answer(*question, scratch);
                 if elements & Scratch::OUTSIDE != 0 {
                     break;
                 }
@@ -91,24 +79,24 @@ impl<T: Copy> Ask<'_, T> {
             if elements & Scratch::OUTSIDE != 0 {
                 continue;
             }
-            if maybe {
+            if elements & Scratch::MAYBE != 0 {
                 unsure = true;
             } else if elements == 0 {
-                return false;
+                return Some(false);
             } else {
                 common &= elements;
                 within += 1;
             }
         }
-        if !unsure {
-            if within <= 1 || common & !Scratch::BEYOND != 0 {
-                return true;
-            }
-            if self.alone {
-                return false;
-            }
+        if unsure {
+            None
+        } else if within <= 1 || common & !Scratch::BEYOND != 0 {
+            Some(true)
+        } else if self.alone {
+            Some(false)
+        } else {
+            None
         }
-        self.join(clauses, scratch)
     }
 
     /// The elements in which a question is answered by yes.

@@ -1,10 +1,13 @@
 //! What of a test fits beside its question, so that most answers need no look further into memory.
 
 use super::question::{Class, key};
+use super::scratch::NO;
 use crate::pattern::{Kind, Test, Value};
 
 /// The bytes of a text that are kept here.
 const ROOM: usize = 24;
+/// The most texts that an exclusion keeps here.
+pub(super) const EXCLUDED: usize = ROOM / 4;
 /// The bytes kept of what a wildcard begins and ends with.
 const ANCHOR: usize = 8;
 
@@ -22,8 +25,10 @@ pub(super) struct Glance {
 enum What {
     /// A key of this class.
     Key(Class),
-    /// An exclusion of texts: a bit for each of their lengths, modulo 64.
+    /// An exclusion of a few texts, by the questions for them.
     Not,
+    /// Any value.
+    Present,
     /// A wildcard: the bytes that a value must begin with, and those that it must end with.
     Wildcard { first: u8, last: u8, all: bool },
     /// Asked of the whole field.
@@ -43,11 +48,7 @@ impl Glance {
         }
         match test {
             Test::Absent | Test::Odd(_) => glance.what = What::Field,
-            Test::Not(not) if not.numbers.is_empty() && not.tests.is_empty() => {
-                let lengths = not.texts.iter().fold(0u64, |lengths, text| lengths | 1 << (text.len() % 64));
-                glance.fill(0, &lengths.to_le_bytes());
-                glance.what = What::Not;
-            }
+            Test::Present => glance.what = What::Present,
             Test::Wildcard(wildcard) => {
                 let (first, last) = wildcard.anchors();
                 let (begin, end) = (first.as_bytes(), last.as_bytes());
@@ -63,6 +64,21 @@ impl Glance {
             _ => {}
         }
         glance
+    }
+
+    /// An exclusion of what these questions ask for.
+    pub(super) fn not(questions: &[u32]) -> Glance {
+        let mut glance = Glance { bytes: [0xff; ROOM], length: 0, what: What::Not };
+        for (at, question) in questions.iter().enumerate() {
+            glance.fill(at * 4, &question.to_le_bytes());
+        }
+        glance
+    }
+
+    /// The questions for what is excluded.
+    pub(super) fn excluded(&self) -> impl Iterator<Item = u32> {
+        let words = if self.what == What::Not { self.bytes.as_chunks::<4>().0 } else { &[] };
+        words.iter().map(|word| u32::from_le_bytes(*word)).take_while(|question| *question != NO)
     }
 
     fn fill(&mut self, from: usize, bytes: &[u8]) {
@@ -91,16 +107,15 @@ impl Glance {
         self.what == What::Field
     }
 
-    /// Whether the test holds for a value; nothing if that takes a look at the test.
+    /// Whether the test holds for a value, a text that this question asks for; nothing if that takes a look at the test.
     #[inline]
-    pub(super) fn holds(&self, value: Value<'_>) -> Option<bool> {
+    pub(super) fn holds(&self, value: Value<'_>, answered: u32) -> Option<bool> {
         let text = value.kind == Kind::Text;
         let bytes = value.bytes;
         let part = match self.what {
-            What::Not => {
-                let lengths = self.bytes.first_chunk::<8>().map_or(u64::MAX, |chunk| u64::from_le_bytes(*chunk));
-                return if text && lengths >> (bytes.len() % 64) & 1 == 1 { None } else { Some(true) };
-            }
+            What::Present => return Some(true),
+            // Another text than any that a question is there for is none of the excluded ones.
+            What::Not => return Some(!text || !self.excluded().any(|question| question == answered)),
             What::Key(Class::Prefix) => bytes.get(..self.length as usize),
             What::Key(Class::Suffix) => {
                 bytes.len().checked_sub(self.length as usize).and_then(|from| bytes.get(from..))

@@ -5,9 +5,9 @@ use std::hash::{Hash as _, Hasher as _};
 
 use hashbrown::HashTable;
 
-use super::glance::Glance;
+use super::glance::{EXCLUDED, Glance};
 use super::hash;
-use crate::pattern::Test;
+use crate::pattern::{Not, Test};
 use crate::trie::Trie;
 
 /// The operators that are found by hashing a value.
@@ -33,28 +33,23 @@ pub(super) struct Question<T> {
     pub(super) entries: Vec<Entry<T>>,
 }
 
-/// How many fields of a branch stand in the lists where it is looked up.
-pub(super) const GUARDS: usize = 3;
+/// How many words of a branch's fields stand in the lists where it is looked up.
+pub(super) const WORDS: usize = 6;
 
 /// A branch in a list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<T> {
     /// Whose it is.
     pub(super) id: T,
-    /// Where its block begins.
+    /// Where its block begins; with [`ALL`] if the words are all of its fields.
     pub(super) block: u32,
-    /// Questions of other fields that must be answered by yes as well: most branches fail here, at the cost of a look,
-    /// and most others are met without one into their block.
-    pub(super) guards: Guards,
+    /// Other fields than that which led here, as in a block, as far as there is room; then [`super::scratch::NO`]. Most branches fail
+    /// by the first of them, and most others are met without a look into their block.
+    pub(super) words: [u32; WORDS],
 }
 
-/// Questions, each as a word of a block; the last ones may be none.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Guards {
-    pub(super) questions: [u32; GUARDS],
-    /// With the question that led here these are all fields of the branch.
-    pub(super) all: bool,
-}
+/// Marks an entry that holds all that is asked of its branch.
+pub(super) const ALL: u32 = 1 << 31;
 
 /// What the values at a node are looked up for.
 #[derive(Debug, Default)]
@@ -221,7 +216,11 @@ impl<T> Questions<T> {
             }
             return number;
         }
-        let fresh = Question { node, users: 1, glance: Glance::of(test), entries: Vec::new() };
+        let glance = match test {
+            Test::Not(not) => self.not(node, not),
+            test => Glance::of(test),
+        };
+        let fresh = Question { node, users: 1, glance, entries: Vec::new() };
         let number = self.free.pop().unwrap_or_else(|| u32::try_from(self.all.len()).unwrap_or(u32::MAX));
         match (self.all.get_mut(number as usize), self.tests.get_mut(number as usize)) {
             (Some(slot), Some(known)) => {
@@ -243,6 +242,19 @@ impl<T> Questions<T> {
         number
     }
 
+    /// A few excluded texts are questions of their own: a value is looked up once, whatever excludes it.
+    fn not(&mut self, node: u32, not: &Not) -> Glance {
+        if not.texts.len() > EXCLUDED || !not.numbers.is_empty() || !not.tests.is_empty() {
+            return Glance::of(&Test::Not(Box::new(not.clone())));
+        }
+        let mut take = |text: &Box<str>| {
+            self.trie.ask_again(node);
+            self.take_at(node, &Test::Text(text.clone()))
+        };
+        let questions: Vec<u32> = not.texts.iter().map(&mut take).collect();
+        Glance::not(&questions)
+    }
+
     /// A helper question on the same field as another.
     pub(super) fn take_beside(&mut self, number: u32, test: &Test) -> u32 {
         let node = self.get(number).map_or(0, |known| known.node);
@@ -258,6 +270,7 @@ impl<T> Questions<T> {
             return;
         }
         let node = question.node;
+        let glance = question.glance;
         question.entries = Vec::new();
         let test =
             self.tests.get_mut(number as usize).map_or(Test::Absent, |test| std::mem::replace(test, Test::Absent));
@@ -268,6 +281,7 @@ impl<T> Questions<T> {
         self.free.push(number);
         self.count(node, &test, false);
         self.trie.release(node);
+        glance.excluded().for_each(|excluded| self.release(excluded));
     }
 
     fn count(&mut self, node: u32, test: &Test, more: bool) {
@@ -311,7 +325,7 @@ impl<T> Questions<T> {
         if (place as usize) < question.entries.len() {
             question.entries.swap_remove(place as usize);
         }
-        let moved = question.entries.get(place as usize).map(|entry| entry.block);
+        let moved = question.entries.get(place as usize).map(|entry| entry.block & !ALL);
         if question.entries.is_empty() {
             self.access(number, false);
         }

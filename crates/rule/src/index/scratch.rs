@@ -16,6 +16,8 @@ pub(super) struct Scratch {
     /// Questions answered by yes that give access to branches.
     pub(super) hits: Vec<u32>,
     pub(super) room: Vec<u8>,
+    /// Of each value found, the question that asks for this text, or [`NO`].
+    pub(super) texts: Vec<u32>,
     /// The event for which each question was last answered, and how: [`NOWHERE`], [`BESIDE`] or [`WIDE`]. As short as
     /// it can be, since it is looked at in no order.
     answers: Vec<u32>,
@@ -63,6 +65,7 @@ impl Scratch {
     /// Begins with an event.
     pub(super) fn begin(&mut self, questions: usize) {
         self.hits.clear();
+        self.texts.clear();
         if self.answers.len() < questions {
             self.answers.resize(questions, 0);
             self.wide.resize(questions, 0);
@@ -121,12 +124,15 @@ impl Scratch {
     /// Asks each value at a node.
     pub(super) fn ask<'a>(&mut self, node: u32, glance: &Glance, test: impl Fn() -> &'a Test, data: &[u8]) -> u64 {
         let mut answer = 0;
-        for found in self.fields.at(node) {
+        let mut next = self.fields.last(node);
+        while let Some(found) = self.fields.found.get(next as usize) {
             self.work.asked += 1;
             let value = self.fields.value(found, data);
-            if glance.holds(value).unwrap_or_else(|| test().holds(value)) {
+            let text = self.texts.get(next as usize).copied().unwrap_or(NO);
+            if glance.holds(value, text).unwrap_or_else(|| test().holds(value)) {
                 answer |= Scratch::bit(found.element);
             }
+            next = found.before;
         }
         answer
     }

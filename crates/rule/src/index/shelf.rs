@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use super::access::{Choice, effort};
 use super::ask::{Ask, Clauses};
-use super::question::{Class, Entry, Question, Questions};
+use super::question::{ALL, Class, Entry, Question, Questions};
 use super::scratch::{NO, Scratch};
 use crate::fields::OUTSIDE;
 use crate::pattern::{Branch, Field, Kind, Test, fold, number};
@@ -100,7 +100,7 @@ impl<T: Copy> Shelf<T> {
             .iter()
             .map(|field| field.any.iter().map(|test| self.questions.take(&field.path, test)).collect())
             .collect();
-        let Choice { access, keys, guards } = self.questions.choose(&fields, &asked);
+        let Choice { access, keys, words: beside, all } = self.questions.choose(&fields, &asked);
         let number = self.free.pop().unwrap_or_else(|| count(self.slots.len()));
         let pairs = keys.len().max(1) * 2;
         let length: usize = asked.iter().map(|numbers| if numbers.len() == 1 { 1 } else { numbers.len() + 1 }).sum();
@@ -111,7 +111,9 @@ impl<T: Copy> Shelf<T> {
         words.push(count(length));
         for (question, _) in &keys {
             words.push(*question);
-            words.push(self.questions.enlist(*question, Entry { id, block: start, guards }));
+            words.push(
+                self.questions.enlist(*question, Entry { id, block: start | if all { ALL } else { 0 }, words: beside }),
+            );
         }
         if keys.is_empty() {
             words.push(NO);
@@ -236,6 +238,7 @@ impl<T: Copy> Shelf<T> {
         let mut more = std::mem::take(&mut scratch.more);
         scratch.work.values += scratch.fields.found.len();
         for at in 0..scratch.fields.found.len() {
+            scratch.texts.push(NO);
             let Some(found) = scratch.fields.found.get(at).copied() else { continue };
             let Some(lookups) = questions.lookups(found.node) else { continue };
             let value = scratch.fields.value(&found, data);
@@ -245,6 +248,9 @@ impl<T: Copy> Shelf<T> {
                     if lookups.texts > 0 {
                         scratch.work.lookups += 1;
                         yes = questions.find(found.node, Class::Text, value.bytes);
+                        if let (Some(question), Some(text)) = (yes, scratch.texts.last_mut()) {
+                            *text = question;
+                        }
                     }
                     if lookups.folds == 0 && lookups.prefixes.is_empty() && lookups.suffixes.is_empty() {
                         if let Some(question) = yes {

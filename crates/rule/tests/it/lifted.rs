@@ -175,6 +175,8 @@ fn our_own_events() {
         (&named, "event.data.rule == 'r'", true),
         (&named, "event.data.rule == 's'", false),
         (&all, "event.data.rule == 'r'", false),
+        (&all, "event.type.startsWith('dev.ensue.')", false),
+        (&all, "event.type != 'x'", false),
     ];
     for (pattern, source, want) in table {
         let (compiled, condition) = (Pattern::compile(pattern).unwrap(), Program::compile(source).unwrap());
