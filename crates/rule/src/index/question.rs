@@ -247,11 +247,11 @@ impl<T> Questions<T> {
         if not.texts.len() > EXCLUDED || !not.numbers.is_empty() || !not.tests.is_empty() {
             return Glance::of(&Test::Not(Box::new(not.clone())));
         }
-        let mut take = |text: &Box<str>| {
+        let mut take = |text: &str| {
             self.trie.ask_again(node);
-            self.take_at(node, &Test::Text(text.clone()))
+            self.take_at(node, &Test::Text(text.into()))
         };
-        let questions: Vec<u32> = not.texts.iter().map(&mut take).collect();
+        let questions: Vec<u32> = not.texts.iter().map(|text| take(text)).collect();
         Glance::not(&questions)
     }
 
