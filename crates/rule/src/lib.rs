@@ -48,13 +48,16 @@
 //! - `exists: false` does not depend on the alphabetical order of the fields beside it.
 //! - `$or` that is not a list of two or more objects is refused, not taken for a field of that name.
 //! - Duplicate keys are refused where events come in; here either may be seen.
-//! - Refused: more than 1,000 branches of `$or`, 10,000 alternatives, 64 levels, a range in which nothing is.
+//! - Refused: more than 1,000 branches of `$or`, 10,000 alternatives or 500 that no lookup answers, 64 levels, a range
+//!   in which nothing is.
 //!
 //! # Invariants
 //!
 //! - An index answers as its patterns do one by one (held against a naive evaluator by `tests/it/property.rs`).
+//! - A condition in the index prunes an event only where it is `false`: never where it errs (`tests/it/lifted.rs`).
 //! - No pattern and no event makes the time more than (bytes of the event + values found × patterns that could be met);
-//!   there is no backtracking and no product of array elements.
+//!   there is no backtracking and no product of array elements. [`Index::measure`] counts it, and `tests/it/bounds.rs`
+//!   holds it to that.
 //! - An event's data is not read if no pattern asks for it, and not further than to the last field asked for.
 //! - Nothing here panics, whatever the bytes.
 //!
@@ -63,6 +66,8 @@
 //! [`pattern`](Pattern) compiles and explains → [`view`](View) is an event as patterns see it → `scan` finds the ends
 //! of texts and containers in raw JSON → `trie` holds the paths asked for → `walk` follows them through the JSON →
 //! `fields` is what was found → `join` checks array consistency → [`index`](Index) looks many patterns up at once.
+//! [`lift`](lift()) gives it the conditions of rules too.
+//!
 //! Apart from them, [`order`] says whose turn it is, [`correlate`] which events of a key together are a match, and
 //! [`flow`] how often matches become firings.
 

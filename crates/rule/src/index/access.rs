@@ -11,22 +11,27 @@ use crate::pattern::{Field, Test};
 pub(super) type Keys = Vec<(u32, usize)>;
 
 /// What a branch's field would cost as its access: the branches that an event then looks at, times 2^20.
-fn cost<T>(questions: &Questions<T>, asked: &[u32], keys: &Keys) -> u64 {
+fn cost<T>(questions: &Questions<T>, keys: &Keys) -> u64 {
     let mut cost = 0;
-    for (question, length) in keys {
-        let Some(known) = questions.get(*question) else { continue };
+    for (number, length) in keys {
+        let (Some(known), Some(test)) = (questions.get(*number), questions.test(*number)) else { continue };
         let distinct = questions.lookups(known.node).map_or(1, |lookups| lookups.distinct.max(1));
         let listed = known.entries.len() as u64 + 1;
-        // A short prefix is met by more values than a long one.
-        let short =
-            if asked.contains(question) && matches!(questions.test(*question), Some(Test::Text(_) | Test::Number(_))) {
-                0
-            } else {
-                (8 << 20) / (*length as u64).max(1)
-            };
-        cost += listed * ((1 << 20) + short) / u64::from(distinct);
+        cost += (listed << 20) / u64::from(rarity(test, *length).min(distinct));
     }
     cost
+}
+
+/// Of how many values one is met at most, as far as the text's length says. A whole text tells values apart. Names
+/// begin alike, `refs/heads/`, `team-`, and are told apart by their ends.
+fn rarity(test: &Test, length: usize) -> u32 {
+    let bits = match test {
+        Test::True | Test::False | Test::Null => 1,
+        Test::Prefix(_) => length.saturating_sub(3) * 2,
+        Test::Suffix(_) => length * 2,
+        _ => return u32::MAX,
+    };
+    1 << bits.min(31)
 }
 
 /// How a branch is found.
@@ -69,7 +74,7 @@ impl<T> Questions<T> {
         let mut order: Vec<(bool, u64, usize)> = Vec::with_capacity(fields.len());
         for (at, (field, numbers)) in fields.iter().zip(asked).enumerate() {
             let keys = self.keys(field, numbers);
-            let cost = keys.as_ref().map(|keys| cost(self, numbers, keys));
+            let cost = keys.as_ref().map(|keys| cost(self, keys));
             // What is answered already comes before what must be computed.
             let computed = effort(field) > 0;
             order.push((computed, cost.unwrap_or_else(|| field.any.iter().map(guess).sum()), at));

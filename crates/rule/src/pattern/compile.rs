@@ -14,11 +14,14 @@ pub(crate) const MAX_BRANCHES: usize = 1_000;
 pub(crate) const MAX_FIELDS: usize = 20_000;
 /// The most alternatives in one pattern. Exact ones cost a hash each; a longer list is a table, not a pattern.
 pub(crate) const MAX_ALTERNATIVES: usize = 10_000;
+/// The most alternatives of one pattern that no lookup answers: each is tried on each value, and an event may have tens
+/// of thousands.
+pub(crate) const MAX_COMPUTED: usize = 500;
 /// The deepest nesting of a pattern: that of the events that are let in.
 pub(crate) const MAX_DEPTH: usize = 64;
 /// Compiles a pattern to the branches of which one must be met.
 pub(crate) fn branches(json: &Json) -> Result<Vec<Branch>, Vec<Problem>> {
-    let mut compiler = Compiler { problems: Vec::new(), alternatives: 0, fields: 0 };
+    let mut compiler = Compiler { problems: Vec::new(), alternatives: 0, computed: 0, fields: 0 };
     let mut branches = vec![Vec::new()];
     match json {
         Json::Object(object) => compiler.object(object, &mut Place::default(), &mut branches, false),
@@ -62,6 +65,7 @@ fn push_pointer(pointer: &mut String, key: &str) {
 struct Compiler {
     problems: Vec<Problem>,
     alternatives: usize,
+    computed: usize,
     fields: usize,
 }
 
@@ -181,6 +185,14 @@ impl Compiler {
                 Ok(test) => any.push(test),
                 Err(message) => self.wrong(&format!("{}/{at}", place.pointer), message),
             }
+        }
+        let computed: usize = any.iter().map(Test::computed).sum();
+        self.computed += computed;
+        if self.computed > MAX_COMPUTED && self.computed - computed <= MAX_COMPUTED {
+            self.wrong(
+                &place.pointer,
+                format!("more than {MAX_COMPUTED} alternatives in one pattern that are tried one by one: wildcards, ranges, addresses, and prefixes that ignore case; use exact values, prefixes and suffixes, or make it several rules"),
+            );
         }
         let field = Arc::new(Field { path: place.path.as_slice().into(), any: any.into() });
         self.fields += branches.len();

@@ -193,6 +193,15 @@ impl Test {
         }
     }
 
+    /// How many tests a value is put to that no lookup answers.
+    pub(crate) fn computed(&self) -> usize {
+        match self {
+            Test::Range(_) | Test::Cidr(_) | Test::Wildcard(_) | Test::PrefixFold(_) | Test::SuffixFold(_) => 1,
+            Test::Not(not) => not.tests.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether it names the prefix that only ensue itself writes.
     pub(crate) fn names_ours(&self) -> bool {
         match self {

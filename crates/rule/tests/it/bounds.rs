@@ -1,6 +1,6 @@
 //! What an adversary may try: work is counted, not timed, and no bytes make it panic.
 
-use ensue_rule::{Index, Pattern, View};
+use ensue_rule::{Index, Pattern, View, Work};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -34,6 +34,90 @@ fn an_event_with_20_000_elements() {
     let (out, scanned) = matching(&index, &event);
     assert_eq!(out, [0]);
     assert!(scanned <= event.len() / 64 + 1, "{scanned}");
+}
+
+/// What an event takes, all of it together.
+fn work(index: &Index<usize>, event: &Value) -> (Vec<usize>, usize) {
+    let (event, mut out) = (event.to_string(), Vec::new());
+    let view = View::of_json(event.as_bytes());
+    let Work { values, lookups, entries, candidates, asked, joined } = index.measure(&view, &mut out);
+    (out, view.scanned() + values + lookups + entries + candidates + asked + joined)
+}
+
+/// Ten times the input takes ten times the work, and not more.
+#[track_caller]
+fn linear(mut work: impl FnMut(usize) -> usize) {
+    let (small, large) = (work(2_000), work(20_000));
+    assert!(large <= small * 11, "{small} became {large}");
+}
+
+/// The same by the ratio, for fields that are looked up, computed, absent, and joined.
+#[test]
+fn work_grows_as_the_elements_of_an_event_do() {
+    let index = index(&[
+        json!({"data": {"list": {"a": [7], "b": [7]}}}),
+        json!({"data": {"list": {"a": [{"numeric": [">", 1_000_000]}], "b": [{"wildcard": "*x*"}], "c": [{"prefix": "x"}]}}}),
+        json!({"data": {"list": {"c": ["x"], "b": [{"exists": false}], "d": {"e": ["y"]}}}}),
+    ]);
+    linear(|count| {
+        let elements: Vec<Value> =
+            (0..count).map(|at| json!({"a": at, "b": count - at, "c": "x", "d": [{"e": "y"}, {"e": at}]})).collect();
+        work(&index, &json!({"data": {"list": elements}})).1
+    });
+    linear(|count| work(&index, &json!({"data": {"list": {"a": (0..count).collect::<Vec<_>>(), "b": 7}}})).1);
+}
+
+/// Alternatives: one value takes one look for exact ones, one for each length of prefixes and suffixes, and a try each
+/// for what no lookup answers, of which there are few.
+#[test]
+fn work_of_4_000_alternatives() {
+    let all = |make: &dyn Fn(usize) -> Value| -> Vec<Value> { (1_000..5_000).map(make).collect() };
+    let rows = [
+        (all(&|at| json!(format!("v{at}"))), 5),
+        (all(&|at| json!(at)), 5),
+        (all(&|at| json!({"prefix": format!("v{at}")})), 5),
+        (all(&|at| json!({"suffix": format!("v{at}")})), 5),
+        (all(&|at| json!({"equals-ignore-case": format!("v{at}")})), 5),
+        (vec![json!({"anything-but": all(&|at| json!(format!("v{at}")))})], 5),
+        ((0..500).map(|at| json!({"wildcard": format!("*v{at}*")})).collect(), 505),
+        ((0..500).map(|at| json!({"numeric": [">", at + 10_000]})).collect(), 505),
+    ];
+    for (any, most) in rows {
+        let index = index(&[json!({"a": any})]);
+        for value in [json!("v4999"), json!("zz"), json!(4_999)] {
+            let (_, work) = work(&index, &json!({"a": value}));
+            assert!(work <= most, "{work} for {value} and {}", any[0]);
+        }
+    }
+    // Prefixes of one another: the value is hashed once for all lengths.
+    let nested: Vec<Value> = (1..1_000).map(|length| json!({"prefix": "a".repeat(length)})).collect();
+    let (out, work) = work(&index(&[json!({"a": nested})]), &json!({"a": "a".repeat(2_000)}));
+    assert!(out == [0] && work < 3_100, "{work}");
+}
+
+/// Rules that nothing can look up: each is asked once for each value, whatever else there is.
+#[test]
+fn work_of_wildcards_without_literals() {
+    linear(|count| {
+        let patterns: Vec<Value> = (0..count / 10)
+            .map(
+                |at| json!({"a": [{"wildcard": if at % 2 == 0 { "*" } else { "*x*" }}], "b": [{"exists": at % 3 > 0}]}),
+            )
+            .collect();
+        work(&index(&patterns), &json!({"a": "y".repeat(1_000), "b": 1})).1
+    });
+}
+
+/// Branches of `$or` are found by their fields as patterns are; more than a thousand are refused.
+#[test]
+fn work_of_a_huge_or() {
+    let or = |count: usize| json!({"$or": (0..count).map(|at| json!({"a": [at], "b": [{"prefix": "x"}]})).collect::<Vec<_>>()});
+    let (out, work) = work(&index(&[or(1_000)]), &json!({"a": 999, "b": "xy"}));
+    assert!(out == [0] && work < 12, "{work}");
+    assert!(Pattern::compile(&or(1_001)).is_err());
+    // Two in one another multiply.
+    let product = json!({"$or": [{"a": [1]}, {"b": [1]}], "x": or(600)});
+    assert!(Pattern::compile(&product).is_err());
 }
 
 /// The walk stops behind the last field asked for.

@@ -118,6 +118,10 @@ fn what_is_too_much() {
     assert!(Pattern::compile(&json!({"a": texts(4_000)})).is_ok());
     assert!(refused(&json!({"a": texts(10_001)}))[0].contains("more than 10000 alternatives"));
 
+    let stars = |count: usize| (0..count).map(|at| json!({"wildcard": format!("*{at}*")})).collect::<Vec<_>>();
+    assert!(Pattern::compile(&json!({"a": stars(250), "b": [{"anything-but": {"wildcard": ["*x"]}}]})).is_ok());
+    assert!(refused(&json!({"a": stars(400), "b": stars(101)}))[0].contains("more than 500 alternatives"));
+
     let mut deep = json!({"x": [1]});
     for _ in 0..70 {
         deep = json!({"d": deep});
