@@ -81,13 +81,16 @@ pub struct BackfillRow {
 }
 
 impl Engine {
-    /// The rule that is to be taken through the past now, if there is one: the one that has begun, else the first.
+    /// The rule that is to be taken through the past now, if there is one: the one that has begun, else the first that
+    /// is not paused.
     #[must_use]
     pub fn backfill(&self) -> Option<&BackfillRow> {
+        let goes_on = |id: Key| self.config.owner(id).is_some_and(|decider| self.mode(decider).is_some());
         let rows = || self.state.backfills.iter();
-        let (id, row) = rows().find(|(_, row)| row.begun).or_else(|| rows().next())?;
-        let goes_on = self.config.owner(*id).is_some_and(|decider| self.mode(decider).is_some());
-        goes_on.then_some(row)
+        match rows().find(|(_, row)| row.begun) {
+            Some((id, row)) => goes_on(*id).then_some(row),
+            None => rows().find(|(id, _)| goes_on(**id)).map(|(_, row)| row.as_ref()),
+        }
     }
 
     /// Whether events that come pass a rule by: it meets them later.

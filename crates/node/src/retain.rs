@@ -36,7 +36,9 @@ pub(crate) async fn run(core: Arc<Core>) {
         }
         // On a full disk trimming is what helps; else a fold that is behind has better things to do.
         let full = core.queue.reserve.load(std::sync::atomic::Ordering::Relaxed) > 0;
-        if core.feed.lag().0 > QUIET && !full {
+        // A rule on its way through the past is to come by all of it.
+        let backfill = core.read(|pump| pump.engine().backfill().is_some()).await.unwrap_or(false);
+        if (core.feed.lag().0 > QUIET || backfill) && !full {
             continue;
         }
         if let Err(why) = now(&core).await {

@@ -240,6 +240,18 @@ fn several_rules_go_one_after_the_other() {
         assert_eq!(fired(&bench, name), ["x a0+b2 shadow", "y a1+b4 shadow"]);
     }
     assert_eq!(bench.engine.state().timers.len(), 3);
+    // A paused one that has not begun keeps nobody waiting.
+    let mut bench = Bench::new(&[]);
+    history(&mut bench);
+    bench.configure(&["p", "q", "r"].map(|name| pair(name, "mode: paused\nstart: beginning")), false);
+    assert_eq!(bench.engine.backfill(), None);
+    for name in ["q", "p"] {
+        let rule = format!("default/{name}");
+        bench.operator(Command::SetMode { rule: rule.clone(), mode: "shadow".into() });
+        assert_eq!(bench.engine.backfill().map(|row| row.rule.clone()), Some(rule));
+        all(&mut bench, 500);
+        assert_eq!(fired(&bench, name).len(), 2);
+    }
 }
 
 #[test]
