@@ -59,7 +59,7 @@ pub enum By {
         action: String,
         /// The source.
         source: String,
-        /// The event carries our mark as `causationid`.
+        /// The event carries our mark: the effect as `causationid`, and how long the chain is.
         marked: bool,
     },
 }

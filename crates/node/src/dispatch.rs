@@ -83,7 +83,8 @@ async fn perform(job: &Job, world: &World) -> Answer {
         }),
         with: effect.with.clone(),
         timeout: effect.timeout,
-        cause: format!("{} {}", effect.rule, effect.correlation),
+        // What comes back of it is one longer, as an event that the run emits is.
+        cause: format!("depth={} {} {}", effect.depth.saturating_add(1), effect.rule, effect.correlation),
     };
     tracing::debug!(action = effect.action, effect = %effect.key, attempt = effect.attempt, "performing");
     world.perform(call).await

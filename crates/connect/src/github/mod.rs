@@ -63,8 +63,11 @@ impl Webhook for GitHub {
         event.subject = facts.subject.map(Into::into);
         event.time = Some(facts.time.into());
         event.content_type = Some("application/json".into());
-        if let Some(cause) = mark(name, &body) {
+        if let Some((cause, depth)) = mark(name, &body) {
             event.set_extension("causationid", Attr::Text(cause.into()));
+            if let Some(depth) = depth {
+                event.set_extension("ensuedepth", Attr::Int(depth));
+            }
         }
         event.data = Data::Json(body);
         event.validate()?;
@@ -102,13 +105,16 @@ fn payload(delivery: &Delivery<'_>) -> Result<Bytes, Refusal> {
     }
 }
 
-/// The effect that made a push: our own trailer in the message of its head commit, and so for that commit only.
-fn mark(name: &str, body: &[u8]) -> Option<String> {
+/// The effect that made a push, and how long its chain of causes is: our own trailer in the message of its head commit,
+/// and so for that commit only.
+fn mark(name: &str, body: &[u8]) -> Option<(String, Option<i32>)> {
     if name != "push" {
         return None;
     }
     let message = json::string(json::get(body, &["head_commit", "message"])?)?;
     let value = message.lines().rev().find_map(|line| line.strip_prefix("Ensue-Cause: "))?;
-    let effect: Key = value.split_whitespace().next()?.parse().ok()?;
-    Some(effect.to_string())
+    let mut words = value.split_whitespace();
+    let effect: Key = words.next()?.parse().ok()?;
+    let depth = words.find_map(|word| word.strip_prefix("depth=")?.parse().ok()).filter(|depth| *depth >= 0);
+    Some((effect.to_string(), depth))
 }

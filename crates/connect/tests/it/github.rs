@@ -178,15 +178,23 @@ fn a_commit_of_ours_names_its_cause() {
     let effect = "0102030405060708090a0b0c0d0e0f10";
     let message = |text: String| json!({ "ref": "refs/heads/main", "head_commit": { "message": text }, "repository": { "url": "r" } });
     let cases = [
-        (format!("shop 1.4.2\n\nEnsue-Cause: {effect} 11111111111111111111111111111111"), Some(effect)),
-        (format!("shop\n\nEnsue-Cause: {effect}"), Some(effect)),
-        ("shop\n\nEnsue-Cause: not-a-key".to_owned(), None),
-        ("shop".to_owned(), None),
+        (format!("shop 1.4.2\n\nEnsue-Cause: {effect} 11111111111111111111111111111111"), Some(effect), None),
+        (
+            format!("shop\n\nEnsue-Cause: {effect} 11111111111111111111111111111111 depth=4 default/a tie"),
+            Some(effect),
+            Some(4),
+        ),
+        (format!("shop\n\nEnsue-Cause: {effect} 1 depth=-4"), Some(effect), None),
+        (format!("shop\n\nEnsue-Cause: {effect} 1 depth=many"), Some(effect), None),
+        (format!("shop\n\nEnsue-Cause: {effect}"), Some(effect), None),
+        ("shop\n\nEnsue-Cause: not-a-key depth=4".to_owned(), None, None),
+        ("shop".to_owned(), None, None),
     ];
-    for (text, expected) in cases {
+    for (text, expected, depth) in cases {
         let received = send("push", message(text.clone()).to_string().as_bytes()).unwrap();
         let found = received.events[0].extension("causationid").cloned();
         assert_eq!(found, expected.map(|key| Attr::Text(key.into())), "{text}");
+        assert_eq!(received.events[0].extension("ensuedepth").cloned(), depth.map(Attr::Int), "{text}");
     }
 }
 

@@ -229,7 +229,7 @@ impl Maker<'_> {
                         source: name.to_string(),
                         marked: pair.marked,
                     };
-                    self.made.push(Made { by, kind, ours: false, counted: false, shape });
+                    self.made.push(Made { by, kind, ours: false, counted: pair.marked, shape });
                 }
             }
         }
@@ -257,7 +257,7 @@ struct Pair {
     source: &'static str,
     /// What the source tells, of a connection with this address.
     makes: fn(source: &Source, with: &Value, url: Option<&str>) -> Told,
-    /// The event carries our mark as `causationid`.
+    /// The event carries our mark: the effect as `causationid`, and how long the chain is.
     marked: bool,
 }
 
@@ -280,8 +280,7 @@ fn pushed(_: &Source, with: &Value, url: Option<&str>) -> Told {
     let shape = Shape::fields([
         ("type", Shape::text(KIND)),
         ("causationid", Shape::Leaf(any_text())),
-        // A mark names the effect, not how long its chain is.
-        ("ensuedepth", Shape::Leaf(Known::Absent)),
+        ("ensuedepth", Shape::Leaf(Known::Present)),
         ("data", Shape::fields(data)),
     ]);
     Some((KIND.to_owned(), shape))

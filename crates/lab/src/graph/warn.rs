@@ -94,8 +94,7 @@ pub(super) fn says(edge: &Edge) -> String {
         By::Record { kind } => format!("its runs are told as {kind}{at}"),
         By::Action { step, action, source, marked } => {
             let mark = if *marked {
-                "our mark comes back as `causationid`, the length of the chain does not (where nothing changes, nothing comes \
-                 back)"
+                "our mark comes back with it, and where nothing changes nothing comes back"
             } else {
                 "no mark of ours comes back with it"
             };
