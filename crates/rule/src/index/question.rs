@@ -312,6 +312,10 @@ impl<T> Questions<T> {
     pub(super) fn enlist(&mut self, number: u32, entry: Entry<T>) -> u32 {
         let Some(question) = self.all.get_mut(number as usize) else { return 0 };
         let place = u32::try_from(question.entries.len()).unwrap_or(u32::MAX);
+        if question.entries.len() == question.entries.capacity() {
+            // Most lists have one branch or two: room for four would be most of what a pattern takes.
+            question.entries.reserve_exact((question.entries.len() / 2).max(1));
+        }
         question.entries.push(entry);
         if place == 0 {
             self.access(number, true);
