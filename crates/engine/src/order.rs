@@ -145,13 +145,19 @@ impl Engine {
                 self.stands_by(&place, &mut line, met, rank, due);
                 if line.held > goes.most {
                     self.decided(decider.name.to_string(), line.key.clone(), Verdict::Full { limit: goes.most });
-                    self.let_go(decider, goes, |_, nth| nth == 0);
+                    self.let_go(decider, goes, |_, nth| (nth == 0).then_some(true));
                 }
             }
             Turn::Now | Turn::Later => {
+                if line.held > 0 {
+                    // It has waited long enough elsewhere, or `lateness` was taken away: those before it go first.
+                    let tail = rank.bytes();
+                    self.let_go(decider, goes, |at, _| Some(at.tail < tail));
+                    line = self.line_at(&place).unwrap_or(line);
+                }
                 self.passed_by(&place, line, goes, rank);
                 self.onwards(decider, goes, met);
-                self.let_go(decider, goes, |_, _| false);
+                self.let_go(decider, goes, |_, _| None);
             }
         }
     }
@@ -177,7 +183,7 @@ impl Engine {
 
     /// The line is at this rank now.
     fn passed_by(&mut self, place: &Place, mut line: Line, goes: Goes, rank: Rank) {
-        (line.last, line.at) = (Some(rank), self.now);
+        (line.last, line.at) = (line.last.max(Some(rank)), self.now);
         if let (None, Some(remember)) = (line.timer, goes.remember) {
             let due = self.now + remember;
             line.timer = Some(due);
@@ -186,9 +192,9 @@ impl Engine {
         self.state.orders.put(place.clone(), OrderRow::Line(line));
     }
 
-    /// Lets those go that are to (`goes_now`: by their row and number), in the order of the line, and after them those
-    /// whose turn that makes it.
-    fn let_go(&mut self, decider: &Decider, goes: Goes, goes_now: impl Fn(&Place, u64) -> bool) {
+    /// Lets those go, in the order of the line, of which `goes_now` says so by their row and number; where it says
+    /// nothing, those whose turn it is.
+    fn let_go(&mut self, decider: &Decider, goes: Goes, goes_now: impl Fn(&Place, u64) -> Option<bool>) {
         let place = Place { rule: decider.id, line: goes.line, tail: Vec::new() };
         let mut number = 0;
         loop {
@@ -198,7 +204,7 @@ impl Engine {
             let OrderRow::Held(held) = held.as_ref() else { return };
             let (at, held) = (at.clone(), held.as_ref().clone());
             let waits = || turn(&held.head.rank, line.last.as_ref(), goes.wait) == Turn::Later;
-            if (at.rule, at.line) != (place.rule, place.line) || !goes_now(&at, number) && waits() {
+            if (at.rule, at.line) != (place.rule, place.line) || !goes_now(&at, number).unwrap_or_else(|| !waits()) {
                 return;
             }
             number += 1;
@@ -274,7 +280,7 @@ impl Engine {
             self.forget_line(place, goes.remember);
         } else if self.state.orders.get(place).is_some() {
             // Those before it need not wait longer than itself.
-            self.let_go(decider, goes, |at, _| at.tail <= place.tail);
+            self.let_go(decider, goes, |at, _| (at.tail <= place.tail).then_some(true));
         }
     }
 
@@ -322,7 +328,7 @@ impl Engine {
         let Some(order) = &decider.rule.order else { return };
         let lines: BTreeSet<Key> = self.lines_of(decider.id).into_iter().map(|(place, _)| place.line).collect();
         for line in lines.into_iter().filter(|line| *line != time_line()) {
-            self.let_go(decider, by_value(order, line), |_, _| true);
+            self.let_go(decider, by_value(order, line), |_, _| Some(true));
             let place = Place { rule: decider.id, line, tail: Vec::new() };
             if let Some(Line { timer: Some(due), .. }) = self.line_at(&place) {
                 self.state.timers.delete(&(due, line_timer(&place)));

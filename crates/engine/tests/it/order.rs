@@ -323,6 +323,38 @@ fn both_stages_one_after_the_other() {
 }
 
 #[test]
+fn one_that_has_waited_elsewhere_does_not_overtake() {
+    // By time 60 s, then for gaps 80 s from the arrival: when b comes out of the first stage, it has 20 s left.
+    let spec = "when: { event: { type: [go] }, time: event, lateness: 60s }\norder: { key: none, by: sequence, lateness: 80s, late: drop }\nsteps: []";
+    let mut bench = Bench::new(&[rule("r", spec)]);
+    for (n, arrives, happened) in [(1, 0, 0), (5, 100, 100), (7, 105, 10)] {
+        at(&mut bench, arrives);
+        let mut event = sequenced("a", &json!(n));
+        event.time = Some((START + Span::secs(happened)).to_string().into());
+        send(&mut bench, event);
+    }
+    for second in [160, 180, 185, 300] {
+        at(&mut bench, second);
+        bench.tick();
+    }
+    assert_eq!(looked_at(&bench), ["1", "5", "7"]);
+    // An edit that takes `lateness` away: what waits goes before what comes.
+    let spec = |more: &str| {
+        rule(
+            "r",
+            &format!("when: {{ event: {{ type: [go] }} }}\norder: {{ key: none, by: sequence{more} }}\nsteps: []"),
+        )
+    };
+    let mut bench = Bench::new(&[spec(", lateness: 1h")]);
+    for n in [5, 9] {
+        send(&mut bench, sequenced("a", &json!(n)));
+    }
+    bench.configure(&[spec("")], false);
+    send(&mut bench, sequenced("a", &json!(7)));
+    assert_eq!(looked_at(&bench), ["5", "7", "9"]);
+}
+
+#[test]
 fn what_waits_is_there_after_a_start_and_a_crash() {
     for order in [
         "order: { key: event.data.k, by: sequence, lateness: 10s }\nwhen: { event: { type: [go] } }\nsteps: []",
