@@ -6,7 +6,7 @@
 use super::{Kind, Value};
 use crate::fields::{Fields, Found, OUTSIDE};
 
-/// A set of such ways. Only lifted conditions ([`crate::lift`]) ask for them.
+/// A set of such ways. Only lifted conditions ([`crate::lift()`]) ask for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Odd(u16);
 
