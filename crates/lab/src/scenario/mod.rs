@@ -47,7 +47,7 @@ impl<F: Fn(&str) -> Result<Vec<u8>, String>> Beside for F {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A file that it names cannot be read.
-    #[error("{file}:{line}: the event file `{name}` cannot be read: {why}")]
+    #[error("{file}:{line}: the file `{name}` cannot be read: {why}")]
     File {
         /// The scenario's file.
         file: String,

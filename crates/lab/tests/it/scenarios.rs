@@ -225,7 +225,7 @@ fn a_scenario_that_does_not_come_to_rest_says_so() {
 #[test]
 fn files_that_cannot_be_read_and_events_that_are_none() {
     for (event, why) in [
-        ("none.json", "scenarios/s.yaml:5: the event file `none.json` cannot be read: no such file"),
+        ("none.json", "scenarios/s.yaml:5: the file `none.json` cannot be read: no such file"),
         ("broken.json", "scenarios/s.yaml:5: this is not an event: broken.json: "),
         ("{ type: 5 }", "scenarios/s.yaml:5: this is not an event: "),
     ] {

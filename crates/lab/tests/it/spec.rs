@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ensue_event::ours::ConfigFile;
-use ensue_lab::scenario::{self, Crashes, From, Lived};
+use ensue_lab::scenario::{self, Beside, Crashes, From, Lived};
 use ensue_lang::Scenario;
 
 const PROVES: &str = "ensue.dev/proves";
@@ -64,9 +64,8 @@ fn sentences() -> Vec<String> {
 }
 
 /// What is wrong with a scenario: nothing, or a text.
-fn wrong(files: &[ConfigFile], scenario: &Scenario) -> Option<String> {
-    let none = |name: &str| Err(format!("there is no {name}"));
-    let live = |crashes| scenario::live(files, scenario, &none, crashes);
+pub(crate) fn wrong(files: &[ConfigFile], scenario: &Scenario, beside: &dyn Beside) -> Option<String> {
+    let live = |crashes| scenario::live(files, scenario, beside, crashes);
     let plain = match live(None) {
         Ok(plain) => plain,
         Err(why) => return Some(why.to_string()),
@@ -112,6 +111,7 @@ fn every_scenario_is_met_and_a_crash_makes_no_difference() {
     let paths = all();
     assert!(!paths.is_empty());
     let (next, failed, played) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()), AtomicUsize::new(0));
+    let none = |name: &str| Err(format!("there is no {name}"));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -122,7 +122,7 @@ fn every_scenario_is_met_and_a_crash_makes_no_difference() {
                         Ok((files, scenarios)) => {
                             for scenario in scenarios {
                                 played.fetch_add(1, Ordering::Relaxed);
-                                if let Some(why) = wrong(&files, &scenario) {
+                                if let Some(why) = wrong(&files, &scenario, &none) {
                                     let name = format!("{name}: {}", scenario.name.name);
                                     failed.lock().unwrap().insert(name, why);
                                 }
