@@ -225,7 +225,7 @@ impl RowValue for HalfRow {
         let body = match from.u8()? {
             0 => {
                 let half = |from: &mut Reader<'_>| {
-                    Ok(Half { start: Time(from.i64()?), first: from.u16()?, kept: from.several(Reader::event)? })
+                    Ok(Half { start: Time(from.i64()?), first: from.u16()?, kept: from.several(Reader::event)?.into() })
                 };
                 Body::Halves(from.several(half)?.into())
             }

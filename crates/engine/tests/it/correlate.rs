@@ -658,6 +658,13 @@ fn by_the_time_in_the_events() {
     );
 }
 
+#[test]
+fn a_live_key_is_small() {
+    // With its two counts, the row of a key is one piece of memory; with what the maps of rows and timers need, and room
+    // that they do not fill, a key is less than 300 bytes. `cargo xtask bench correlate` weighs it.
+    assert!(size_of::<ensue_engine::correlate::HalfRow>() <= 88, "{}", size_of::<ensue_engine::correlate::HalfRow>());
+}
+
 /// Everything that correlates at once, over a few keys, with times that no two runs of the test differ in.
 fn life() -> Bench {
     let specs = [

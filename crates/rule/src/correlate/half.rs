@@ -1,6 +1,7 @@
 //! Half-matches of `all` and `sequence`: some items are met, the others are waited for.
 
 use std::cmp::Reverse;
+use std::ops::Deref;
 
 use ensue_event::{Position, Span, Time};
 
@@ -27,7 +28,56 @@ pub struct Half {
     /// The item of the event that began it: of a sequence always 0.
     pub first: u16,
     /// Its events in the order in which they were taken; at most one of an item. Of a sequence: items 0 to n.
-    pub kept: Vec<Kept>,
+    pub kept: Events,
+}
+
+/// The events of a half-match. Most have one: it needs no list.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Events {
+    /// One.
+    One(Kept),
+    /// Any number.
+    Several(Vec<Kept>),
+}
+
+impl Deref for Events {
+    type Target = [Kept];
+    fn deref(&self) -> &[Kept] {
+        match self {
+            Events::One(kept) => std::slice::from_ref(kept),
+            Events::Several(kept) => kept,
+        }
+    }
+}
+
+impl From<Vec<Kept>> for Events {
+    fn from(mut kept: Vec<Kept>) -> Events {
+        match (kept.len(), kept.pop()) {
+            (1, Some(one)) => Events::One(one),
+            (_, last) => {
+                kept.extend(last);
+                Events::Several(kept)
+            }
+        }
+    }
+}
+
+impl Events {
+    /// The list of them.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<Kept> {
+        match self {
+            Events::One(kept) => vec![kept],
+            Events::Several(kept) => kept,
+        }
+    }
+
+    /// Changes the list of them.
+    fn change(&mut self, how: impl FnOnce(&mut Vec<Kept>)) {
+        let mut kept = std::mem::replace(self, Events::Several(Vec::new())).into_vec();
+        how(&mut kept);
+        *self = kept.into();
+    }
 }
 
 /// The half-matches of a key, oldest first. Most keys have one: it needs no list.
@@ -103,8 +153,10 @@ impl Half {
 
     /// Takes an event in place of that of its item. In a sequence, those of later items came before it: they go.
     fn replace(&mut self, plan: &Plan, event: Kept) {
-        self.kept.retain(|kept| if plan.ordered { kept.item < event.item } else { kept.item != event.item });
-        self.kept.push(event);
+        self.kept.change(|all| {
+            all.retain(|kept| if plan.ordered { kept.item < event.item } else { kept.item != event.item });
+            all.push(event);
+        });
     }
 }
 
@@ -172,12 +224,14 @@ impl Halves {
             }
             How::Fills => {
                 // A row has no room to spare: there are many.
-                half.kept.reserve_exact(1);
-                half.kept.push(kept(item));
+                half.kept.change(|all| {
+                    all.reserve_exact(1);
+                    all.push(kept(item));
+                });
                 if half.kept.len() < usize::from(plan.items) {
                     return Step::Kept;
                 }
-                Step::Completed(self.change(|halves| halves.remove(at).kept))
+                Step::Completed(self.change(|halves| halves.remove(at).kept.into_vec()))
             }
         }
     }
@@ -189,7 +243,7 @@ impl Halves {
         if self.as_slice().len() >= MAX_HALVES {
             return Step::Full;
         }
-        let half = Half { start: clock, first: item, kept: vec![kept(item)] };
+        let half = Half { start: clock, first: item, kept: Events::One(kept(item)) };
         match self {
             Halves::None => *self = Halves::One(half),
             _ => self.change(|halves| halves.push(half)),

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use ensue_event::{Event, Position, Time};
 
 pub use absence::{Armed, Silence};
-pub use half::{Half, Halves, Plan};
+pub use half::{Events, Half, Halves, Plan};
 pub use window::{Sample, Window};
 
 /// The most half-matches, or armed absences, of a key.
