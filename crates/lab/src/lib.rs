@@ -9,6 +9,7 @@
 //! Invariants:
 //! - What `why` shows are recorded facts; only plain mismatches are computed again, by the same patterns.
 //! - A scenario and a simulation go through the same fold, pump and log as the real thing.
+//! - A scenario with crashes in it ends as the one without: same firings, calls, decisions and rows.
 //! - Two simulations of one seed write the same trace, byte for byte.
 
 pub mod history;

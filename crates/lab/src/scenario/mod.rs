@@ -1,7 +1,12 @@
 //! Scenarios: automations in virtual time, with mocked actions.
 //!
 //! A scenario goes through the same fold as the real thing; only the clock is virtual and actions answer what the
-//! scenario says, at once. All rules of the folder run. A day takes as long as what happens in it.
+//! scenario says, at once or after the time that it says. All rules of the folder run. A day takes as long as what
+//! happens in it.
+//!
+//! [`live`] plays one with crashes on the way: the engine is thrown away and made again from rows and log, or from the
+//! log alone. Map: `given` (what comes, in the order of time) → `stage` (the fold, the clock, the actions; `crash` is
+//! the store behind it) → `played` (what happened) → `compare` (beside what was expected).
 
 mod compare;
 mod crash;
