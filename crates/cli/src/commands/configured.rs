@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use crate::output::Output;
 
+/// How many names of a kind are listed.
+const LISTED: usize = 24;
+
 /// The lines that `check` and `up` show.
 pub(crate) fn show(config: &Config, output: Output) {
     let bold = anstyle::Style::new().bold();
@@ -36,7 +39,10 @@ pub(crate) fn show(config: &Config, output: Output) {
             }
         }
     }
-    let list = |names: Vec<String>| names.join(", ");
+    let list = |names: Vec<String>| match names.get(..LISTED) {
+        Some(first) if names.len() > LISTED => format!("{} and {} more", first.join(", "), names.len() - LISTED),
+        _ => names.join(", "),
+    };
     if !config.rules.is_empty() {
         head(config.rules.len(), "rule", list(config.rules.keys().map(short).collect()));
     }
