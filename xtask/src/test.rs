@@ -142,7 +142,7 @@ fn cargo_test(arguments: &[String], found: &servers::Found, tally: &mut Tally) -
 fn parts(target: &Path, tally: &mut Tally) -> Result {
     let simulator = target.join("examples/sim");
     if workspace::root().join("crates/lab/examples/sim.rs").exists() {
-        tally.part("sim", shell::run(shell::program(&simulator.to_string_lossy()).args(["--seeds", "200"])));
+        tally.part("sim", shell::run(shell::program(&simulator.to_string_lossy()).args(["--seeds", "100"])));
     }
     let ensue = target.join("ensue");
     if !ensue.exists() {
