@@ -284,6 +284,16 @@ pub(crate) enum EventsCommand {
         #[arg(long)]
         reason: String,
     },
+    /// Send events once more, as new events with the same contents, so that all rules look at them again.
+    ///
+    /// Each gets a new id, made of its own and a random part; source, type, time and data stay as they were.
+    ReEmit {
+        #[command(flatten)]
+        engine: Engine,
+        /// An event's id, or its position.
+        #[arg(required = true, value_name = "ID")]
+        events: Vec<String>,
+    },
 }
 
 /// List runs, newest last.

@@ -61,7 +61,8 @@ pub(crate) async fn emit(emit: Emit, output: Output) -> Result<(), Error> {
     Ok(())
 }
 
-fn structured(client: &Client, event: &Value) -> RequestBuilder {
+/// A request that sends one event.
+pub(super) fn structured(client: &Client, event: &Value) -> RequestBuilder {
     let request = client.request(Method::POST, &["events"], &[]);
     request.header(header::CONTENT_TYPE, "application/cloudevents+json").body(event.to_string())
 }
@@ -267,7 +268,7 @@ fn hook(client: &Client, to: &str, emit: &Emit, media: &str, body: Vec<u8>) -> R
 }
 
 /// Says what became of each event: its id and its position.
-fn say(told: &Value, output: Output) {
+pub(super) fn say(told: &Value, output: Output) {
     let one = [told.clone()];
     let list = told.as_array().map_or(one.as_slice(), Vec::as_slice);
     for told in list {

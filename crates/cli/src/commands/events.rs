@@ -12,11 +12,15 @@ const TYPE: usize = 36;
 const SUBJECT: usize = 28;
 
 pub(crate) async fn events(events: Events, output: Output) -> Result<(), Error> {
-    if let Some(EventsCommand::Purge { engine, positions, reason }) = events.what {
-        let body = json!({"positions": positions, "reason": reason});
-        let answer = Client::new(&engine)?.post(&["events", "purge"], &body).await?;
-        purged(&answer, output);
-        return Ok(());
+    match events.what {
+        Some(EventsCommand::Purge { engine, positions, reason }) => {
+            let body = json!({"positions": positions, "reason": reason});
+            let answer = Client::new(&engine)?.post(&["events", "purge"], &body).await?;
+            purged(&answer, output);
+            return Ok(());
+        }
+        Some(EventsCommand::ReEmit { engine, events }) => return again(&Client::new(&engine)?, &events, output).await,
+        None => {}
     }
     let client = Client::new(&events.engine)?;
     if let Some(id) = &events.id {
@@ -55,6 +59,31 @@ pub(crate) async fn events(events: Events, output: Output) -> Result<(), Error> 
         }
     };
     client.follow(&query, from, &mut each).await
+}
+
+/// Sends each event once more under a new id. All are looked up before the first is sent.
+async fn again(client: &Client, ids: &[String], output: Output) -> Result<(), Error> {
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        let record = client.get(&["events", id.trim_start_matches('#')], &[]).await?;
+        let Some(Value::Object(mut event)) = record.get("event").cloned() else {
+            return Err(Error::Usage(format!("`{id}` is no event any more: it was purged, or its bytes are damaged")));
+        };
+        let kind = event.get("type").and_then(Value::as_str).unwrap_or("").to_owned();
+        if kind.starts_with("dev.ensue.") {
+            return Err(Error::Usage(format!("`{id}` is a record of ours ({kind}); only events are sent again")));
+        }
+        let old = event.get("id").and_then(Value::as_str).unwrap_or("").to_owned();
+        event.insert("id".into(), format!("{old}.{}", uuid::Uuid::now_v7().simple()).into());
+        // How long its chain is was said by us; from outside it is not believed.
+        event.remove("ensuedepth");
+        found.push(Value::Object(event));
+    }
+    for event in &found {
+        let told = client.send(super::emit::structured(client, event)).await?;
+        super::emit::say(&told, output);
+    }
+    Ok(())
 }
 
 fn purged(answer: &Value, output: Output) {

@@ -37,6 +37,26 @@ fn seen(up: &Up, kind: &str) -> Value {
 }
 
 #[test]
+fn an_event_that_is_sent_again_is_another_one() {
+    let up = Up::start(RULES);
+    up.json(&["emit", "--type", "com.example.said", "--id", "a", "--data-json", r#"{"n": 1}"#]);
+    seen(&up, "dev.ensue.run.finished");
+    let sent = up.json(&["events", "re-emit", "#2"]);
+    let id = sent[0]["id"].as_str().unwrap();
+    assert!(id.starts_with("a.") && sent[0]["position"].as_u64() > Some(2), "{sent:?}");
+    let (old, new) = (&up.json(&["events", "a"])[0]["event"], &up.json(&["events", id])[0]["event"]);
+    for same in ["source", "type", "data", "time"] {
+        assert_eq!(old[same], new[same], "{same}");
+    }
+    let began = std::time::Instant::now();
+    while up.json(&["runs"]).len() < 2 {
+        assert!(began.elapsed().as_secs() < 20, "no second run within 20 s");
+    }
+    let (code, _, err) = up.run(&["events", "re-emit", "3"]);
+    assert!(code != 0 && err.contains("is a record of ours (dev.ensue.rule.fired)"), "{err}");
+}
+
+#[test]
 fn an_event_goes_in_and_what_came_of_it_is_explained() {
     let up = Up::start(RULES);
     let told = up.json(&["emit", "--type", "com.example.said", "--id", "a", "--data-json", r#"{"n": 1}"#]);
