@@ -30,11 +30,20 @@ pub(crate) async fn runs(runs: Runs, output: Output) -> Result<(), Error> {
     let empty = if runs.failed { "no run has failed, none is uncertain" } else { "no runs yet" };
     output.list(&found, &columns, empty);
     if runs.failed {
-        let parked = client.get(&["parked"], &[]).await?;
-        let parked = parked.get("parked").and_then(Value::as_array).cloned().unwrap_or_default();
+        let answer = client.get(&["parked"], &[("limit", runs.limit.max(1).to_string())]).await?;
+        let parked = answer.get("parked").and_then(Value::as_array).cloned().unwrap_or_default();
         if output.for_people() && !parked.is_empty() {
-            output.line(format!("\n{} parked; `ensue run redrive` lets one go:", parked.len()));
-            output.list(&parked, &[("FIRING", "/firing"), ("RULE", "/rule"), ("WHY", "/reason")], "");
+            let total = answer.get("total").and_then(Value::as_u64).unwrap_or(0);
+            let some = match parked.len() as u64 {
+                shown if shown < total => format!(", {shown} of them here (-n shows more)"),
+                _ => String::new(),
+            };
+            output.line(format!(
+                "\n{total} parked{some}; `ensue run redrive FIRING` lets one go, with --rule all of a rule:"
+            ));
+            let columns =
+                [("FIRING", "/fired/firing"), ("RULE", "/fired/rule"), ("KEY", "/fired/key"), ("WHY", "/reason")];
+            output.list(&parked, &columns, "");
         } else if !output.for_people() {
             output.list(&parked, &[], "");
         }

@@ -37,6 +37,44 @@ fn seen(up: &Up, kind: &str) -> Value {
 }
 
 #[test]
+fn what_a_storm_parks_is_listed_and_let_go() {
+    let up = Up::start(
+        r#"
+apiVersion: ensue.dev/v1
+kind: Rule
+metadata: { name: alert }
+spec:
+  when: { event: { type: [com.example.alert] }, key: event.data.host }
+  storm: { perKey: 1, perRule: 100 }
+  steps: [ { id: a, set: { x: 1 } } ]
+"#,
+    );
+    for id in ["a", "b", "c"] {
+        up.json(&["emit", "--type", "com.example.alert", "--id", id, "--data-json", r#"{"host": "web-1"}"#]);
+    }
+    let parked = || {
+        let found = up.json(&["runs", "--failed"]);
+        found.into_iter().filter(|row| row.get("fired").is_some()).collect::<Vec<Value>>()
+    };
+    let began = std::time::Instant::now();
+    while parked().len() < 2 {
+        assert!(began.elapsed().as_secs() < 20, "two are parked within 20 s");
+    }
+    let firing = parked()[0]["fired"]["firing"].as_str().unwrap().to_owned();
+    let (code, out, _) = up.run(&["runs", "--failed", "-n", "1", "--output", "table"]);
+    assert_eq!(code, 0);
+    for part in
+        ["2 parked, 1 of them here", &firing, "default/alert", "web-1", "storm: more than 1 firings in a minute"]
+    {
+        assert!(out.contains(part), "`{part}` is not in\n{out}");
+    }
+    up.json(&["run", "redrive", &firing, "--reason", "it was meant"]);
+    while parked().len() > 1 {
+        assert!(began.elapsed().as_secs() < 20, "one is let go within 20 s");
+    }
+}
+
+#[test]
 fn an_event_that_is_sent_again_is_another_one() {
     let up = Up::start(RULES);
     up.json(&["emit", "--type", "com.example.said", "--id", "a", "--data-json", r#"{"n": 1}"#]);
