@@ -107,10 +107,17 @@ impl Node {
         drafts.extend(batch.iter().map(|out| Draft::new(out.origin.clone(), out.event.clone())));
         self.log.append_urgent(at, &drafts).map_err(text)?;
         for out in batch {
-            if let Ok(Ours::ActionAnswered(answered)) = Ours::of(&out.event)
-                && matches!(answered.answer, Answer::Ok(_))
-            {
-                outside.ledger.answered.insert(answered.of.effect);
+            match Ours::of(&out.event) {
+                Ok(Ours::ActionAnswered(answered)) if matches!(answered.answer, Answer::Ok(_)) => {
+                    outside.ledger.answered.insert(answered.of.effect);
+                }
+                // An answer that was set aside is none: a person decides whether it is done again (seed 999).
+                Ok(Ours::RecordQuarantined(quarantined)) => {
+                    if let Some(of) = quarantined.answer {
+                        outside.ledger.answered.remove(&of.effect);
+                    }
+                }
+                _ => {}
             }
         }
         Ok(())
