@@ -77,6 +77,11 @@ impl Decider {
     }
 }
 
+/// What the rows of a rule are kept under, by its full name, also when it is no longer there.
+pub(crate) fn rule_id(name: &str) -> Key {
+    Key::of("rule", &[name.as_bytes()])
+}
+
 /// What came of files.
 #[derive(Debug)]
 pub struct Checked {
@@ -182,7 +187,7 @@ impl Compiled {
             }
             let digest = definition.digest();
             let full: Arc<str> = name.to_string().into();
-            let id = Key::of("rule", &[full.as_bytes()]);
+            let id = rule_id(&full);
             // The order of its fields is none of its meaning.
             let when = rule.canonical.pointer("/spec/when").cloned().map(Value::from);
             let when = when.and_then(|when| when.key_text()).unwrap_or_default();

@@ -59,7 +59,7 @@ pub(crate) fn clock(decider: &Decider, seen: &Seen) -> Time {
 }
 
 /// How long timers wait for late events.
-fn lateness(decider: &Decider) -> Span {
+pub(crate) fn lateness(decider: &Decider) -> Span {
     let when = &decider.rule.when;
     Span(if when.time == TimeBy::Event { when.lateness.unwrap_or(0).max(0) } else { 0 })
 }
@@ -355,8 +355,7 @@ impl Engine {
             if *timer != Time::MAX {
                 self.state.timers.delete(&(*timer, *id));
             }
-            let events = self.state.counted.from((*id, Key([0; 16]))..).map(|(place, _)| *place);
-            let events: Vec<(Key, Key)> = events.take_while(|(of, _)| of == id).collect();
+            let events: Vec<(Key, Key)> = self.state.counted.of(*id).map(|(position, _)| (*id, position)).collect();
             for place in events {
                 self.state.counted.delete(&place);
             }

@@ -355,7 +355,6 @@ impl Engine {
     }
 
     fn flow_rows(&self, rule: Key) -> Vec<(Key, std::sync::Arc<FlowRow>)> {
-        let rows = self.state.flows.from((rule, Key([0; 16]))..).take_while(|((of, _), _)| *of == rule);
-        rows.map(|((_, id), row)| (*id, std::sync::Arc::clone(row))).collect()
+        self.state.flows.of(rule).map(|(id, row)| (id, std::sync::Arc::clone(row))).collect()
     }
 }

@@ -22,7 +22,7 @@ pub use row::{Held, HeldHead, Line, OrderRow, Place};
 pub use show::{Turn as Waiting, waiting};
 
 use crate::config::Decider;
-use crate::correlate::{Keeps, clock};
+use crate::correlate::{Keeps, clock, lateness};
 use crate::decide::{Names, Seen, error};
 use crate::emit::{Chain, MAX_DEPTH, correlation};
 use crate::fold::Engine;
@@ -88,11 +88,10 @@ impl Engine {
         if decider.rule.when.time != TimeBy::Event {
             return self.valued(decider, &met);
         }
-        let lateness = Span(decider.rule.when.lateness.unwrap_or(0).max(0));
         let time = clock(decider, seen);
         let (source, id) = (seen.event.source.to_string(), seen.event.id.to_string());
         let rank = Rank::Moment { time, source, id };
-        self.takes_its_place(decider, by_time(decider), None, &met, rank, time + lateness);
+        self.takes_its_place(decider, by_time(decider), None, &met, rank, time + lateness(decider));
     }
 
     /// The stage of `order`, if the rule has it.

@@ -1,7 +1,7 @@
 //! What the fold keeps.
 
 use ensue_event::ours::{Attempt, Mode, RuleFired};
-use ensue_event::{Digest, Emission, Event, Key, Origin, Position, Span, Time, codec};
+use ensue_event::{Digest, Emission, Event, Key, Position, Span, Time};
 use ensue_run::{Definition, Effect, Run};
 use serde::{Deserialize, Serialize};
 
@@ -166,13 +166,10 @@ pub struct Pending {
 
 impl RowValue for Pending {
     fn bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        codec::encode(&Origin::Node, &self.event, &mut out);
-        out
+        self.event.bytes()
     }
     fn read(bytes: &[u8]) -> Result<Pending, String> {
-        let (_, event) = codec::decode(bytes.to_vec().into()).map_err(|why| why.to_string())?;
-        Ok(Pending { event })
+        Event::read(bytes).map(|event| Pending { event })
     }
 }
 

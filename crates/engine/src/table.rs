@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeFrom;
 use std::sync::Arc;
 
-use ensue_event::{Digest, Emission, Key, Position, Time};
+use ensue_event::{Digest, Emission, Event, Key, Origin, Position, Time, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -162,6 +162,14 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
     }
 }
 
+impl<V: RowValue> Table<(Key, Key), V> {
+    /// The rows under this first key, by their second.
+    pub fn of(&self, first: Key) -> impl Iterator<Item = (Key, &Arc<V>)> {
+        let rows = self.from((first, Key([0; 16]))..);
+        rows.take_while(move |((of, _), _)| *of == first).map(|((_, second), row)| (*second, row))
+    }
+}
+
 fn merge<'a, K: Ord + 'a, V: 'a>(
     base: impl Iterator<Item = (&'a K, &'a Arc<V>)>,
     dirty: impl Iterator<Item = (&'a K, &'a Option<Arc<V>>)>,
@@ -197,6 +205,18 @@ pub(crate) fn json_bytes<T: Serialize>(value: &T) -> Vec<u8> {
 /// Reads a JSON value.
 pub(crate) fn json_read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     serde_json::from_slice(bytes).map_err(|why| why.to_string())
+}
+
+/// An event is a row as the log has it.
+impl RowValue for Event {
+    fn bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        codec::encode(&Origin::Node, self, &mut out);
+        out
+    }
+    fn read(bytes: &[u8]) -> Result<Event, String> {
+        codec::decode(bytes.to_vec().into()).map(|(_, event)| event).map_err(|why| why.to_string())
+    }
 }
 
 macro_rules! json_row {

@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use ensue_event::{Data, Event, Key, Origin, Position, Time, codec};
+use ensue_event::{Data, Event, Key, Position, Time};
 use ensue_rule::correlate::{Armed, Half, Halves, Kept, Silence, Window};
 
 use crate::table::RowValue;
@@ -137,18 +137,6 @@ impl Body {
             Body::Armed(armed) => armed.0.iter().map(|(_, kept)| kept.position).collect(),
             Body::Silence(_) => Vec::new(),
         }
-    }
-}
-
-/// An event that counts, as the log has it.
-impl RowValue for Event {
-    fn bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        codec::encode(&Origin::Node, self, &mut out);
-        out
-    }
-    fn read(bytes: &[u8]) -> Result<Event, String> {
-        codec::decode(bytes.to_vec().into()).map(|(_, event)| event).map_err(|why| why.to_string())
     }
 }
 
@@ -280,8 +268,7 @@ fn event(kept: &Kept, out: &mut Vec<u8>) {
     out.extend_from_slice(&kept.item.to_le_bytes());
     out.extend_from_slice(&kept.position.0.to_le_bytes());
     out.extend_from_slice(&kept.at.0.to_le_bytes());
-    let mut bytes = Vec::new();
-    codec::encode(&Origin::Node, &kept.event, &mut bytes);
+    let mut bytes = kept.event.bytes();
     count(bytes.len(), out);
     out.append(&mut bytes);
 }
@@ -339,9 +326,8 @@ impl<'a> Reader<'a> {
     fn event(&mut self) -> Result<Kept, String> {
         let (item, position, at) = (self.u16()?, Position(u64::from_le_bytes(self.array()?)), Time(self.i64()?));
         let length = self.count()?;
-        let bytes = self.bytes(length)?.to_vec();
-        let (_, event) = codec::decode(bytes.into()).map_err(|why| why.to_string())?;
-        Ok(Kept { item, position, at, event: Arc::new(event) })
+        let event = Arc::new(Event::read(self.bytes(length)?)?);
+        Ok(Kept { item, position, at, event })
     }
 
     fn difference(&mut self, last: &mut i64) -> Result<i64, String> {

@@ -47,8 +47,7 @@ pub fn halves_of(engine: &Engine, rule: &str, key: Option<&str>) -> Vec<Waiting>
 impl Engine {
     /// The half-matches of a rule, in the order of their ids.
     pub(crate) fn rows_of(&self, rule: Key) -> impl Iterator<Item = (Key, &HalfRow)> {
-        let rows = self.state.halves.from((rule, Key([0; 16]))..);
-        rows.take_while(move |((of, _), _)| *of == rule).map(|((_, id), row)| (*id, row.as_ref()))
+        self.state.halves.of(rule).map(|(id, row)| (id, row.as_ref()))
     }
 }
 

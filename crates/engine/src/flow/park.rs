@@ -5,7 +5,7 @@ use ensue_event::{Key, Position};
 use ensue_rule::flow::MINUTE;
 
 use super::MOST_WAIT;
-use crate::config::Decider;
+use crate::config::{Decider, rule_id};
 use crate::decide::{Match, fired};
 use crate::emit::Chain;
 use crate::fold::Engine;
@@ -27,7 +27,7 @@ impl Engine {
 
     /// Parks a firing while too many effects have no answer.
     pub(crate) fn park_excess(&mut self, fired: RuleFired, correlation: String, depth: u32) {
-        let tell = self.time_to_tell(Key::of("rule", &[fired.rule.as_bytes()]));
+        let tell = self.time_to_tell(rule_id(&fired.rule));
         let why = format!("pressure: {MAX_OUTBOX} effects have no answer");
         self.park_firing(fired, correlation, depth, "outbox", &why, tell);
     }
@@ -54,7 +54,7 @@ impl Engine {
         why: &str,
         tell: Option<u64>,
     ) {
-        let rule = Key::of("rule", &[fired.rule.as_bytes()]);
+        let rule = rule_id(&fired.rule);
         let (firing, name, key) = (fired.firing, fired.rule.clone(), fired.key.clone());
         let mut of = self.of_rule(rule);
         let dropped = of.parked >= MOST_WAIT;
@@ -83,7 +83,7 @@ impl Engine {
         if parked.by.is_none() {
             return;
         }
-        let rule = Key::of("rule", &[parked.fired.rule.as_bytes()]);
+        let rule = rule_id(&parked.fired.rule);
         let mut of = self.of_rule(rule);
         of.parked = of.parked.saturating_sub(1);
         self.keep_of_rule(rule, of);

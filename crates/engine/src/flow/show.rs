@@ -5,6 +5,7 @@ use ensue_rule::flow::Line;
 use serde::Serialize;
 
 use super::{Kept, held_in};
+use crate::config::rule_id;
 use crate::fold::Engine;
 
 /// The most firings that are listed of one line.
@@ -36,9 +37,8 @@ pub struct FlowState {
 #[must_use]
 pub fn flows(engine: &Engine, rule: &str) -> Vec<FlowState> {
     let now = engine.state.meta.at;
-    let id = Key::of("rule", &[rule.as_bytes()]);
-    let rows = engine.state.flows.from((id, Key([0; 16]))..).take_while(|((of, _), _)| *of == id);
-    let rows = rows.map(|((_, id), row)| (*id, row.as_ref()));
+    let id = rule_id(rule);
+    let rows = engine.state.flows.of(id).map(|(id, row)| (id, row.as_ref()));
     let breakers = engine.breakers(id).map(|row| (Key([0; 16]), row));
     let mut all: Vec<FlowState> = Vec::new();
     for (row_id, row) in rows.chain(breakers) {

@@ -10,6 +10,7 @@ use ensue_run::{Input, Run};
 
 use super::names::Names;
 use super::{FlowRow, Kept, MOST_HELD, MOST_WAIT, held_in, row_of};
+use crate::config::rule_id;
 use crate::fold::{Engine, Poison};
 use crate::keys::key;
 use crate::state::Verdict;
@@ -28,7 +29,7 @@ impl Engine {
     pub(crate) fn seat(&mut self, fired: RuleFired, correlation: String, depth: u32) -> Result<(), Poison> {
         let pinned = self.pinned(fired.definition)?;
         let Some(spec) = &pinned.concurrency else { return self.begin(fired, correlation, depth, None) };
-        let rule = Key::of("rule", &[fired.rule.as_bytes()]);
+        let rule = rule_id(&fired.rule);
         let found = match &spec.key {
             None => Ok(fired.key.clone()),
             Some(written) => {
@@ -125,7 +126,7 @@ impl Engine {
     /// over goes to the firing that waits longest.
     pub(crate) fn stands(&mut self, run: &Run) {
         let Some(id) = run.slot else { return };
-        let rule = Key::of("rule", &[run.rule.as_bytes()]);
+        let rule = rule_id(&run.rule);
         let before = self.slots(rule, id);
         let mut slots = before.clone();
         if run.status.over() {

@@ -81,9 +81,12 @@ impl Engine {
     /// them than firings passed since.
     fn sweep(&mut self, rule: Key) {
         let space = space(rule);
-        let rows = self.state.flows.from((space, Key([0; 16]))..).take_while(|((of, _), _)| *of == space);
-        let quiet = rows.filter(|(_, row)| matches!(&row.kept, Kept::Storm(breaker) if breaker.idle(self.now)));
-        let quiet: Vec<(Key, Key)> = quiet.map(|(place, _)| *place).collect();
+        let quiet = self
+            .state
+            .flows
+            .of(space)
+            .filter(|(_, row)| matches!(&row.kept, Kept::Storm(breaker) if breaker.idle(self.now)));
+        let quiet: Vec<(Key, Key)> = quiet.map(|(id, _)| (space, id)).collect();
         for place in quiet {
             self.state.flows.delete(&place);
         }
@@ -92,9 +95,12 @@ impl Engine {
     /// Forgets the breakers of a rule; how many of its firings are parked is known as long as one is.
     pub(super) fn forget_breakers(&mut self, rule: Key) {
         let space = space(rule);
-        let rows = self.state.flows.from((space, Key([0; 16]))..).take_while(|((of, _), _)| *of == space);
-        let gone = rows.filter(|(_, row)| !matches!(&row.kept, Kept::Rule(of) if of.parked + of.held > 0));
-        let gone: Vec<(Key, Key)> = gone.map(|(place, _)| *place).collect();
+        let gone = self
+            .state
+            .flows
+            .of(space)
+            .filter(|(_, row)| !matches!(&row.kept, Kept::Rule(of) if of.parked + of.held > 0));
+        let gone: Vec<(Key, Key)> = gone.map(|(id, _)| (space, id)).collect();
         for place in gone {
             self.state.flows.delete(&place);
         }
@@ -114,9 +120,7 @@ impl Engine {
 
     /// The breakers of a rule.
     pub(super) fn breakers(&self, rule: Key) -> impl Iterator<Item = &FlowRow> {
-        let space = space(rule);
-        let rows = self.state.flows.from((space, Key([0; 16]))..).take_while(move |((of, _), _)| *of == space);
-        rows.map(|(_, row)| row.as_ref())
+        self.state.flows.of(space(rule)).map(|(_, row)| row.as_ref())
     }
 }
 

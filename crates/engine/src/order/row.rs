@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ensue_event::{Event, Key, Origin, Position, Time, codec};
+use ensue_event::{Event, Key, Position, Time};
 use ensue_rule::order::Rank;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -117,24 +117,22 @@ impl RowValue for OrderRow {
             OrderRow::Held(held) => {
                 let head = json_bytes(&held.head);
                 let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
-                let mut out = [&[1], length.to_be_bytes().as_slice(), &head].concat();
-                codec::encode(&Origin::Node, &held.event, &mut out);
-                out
+                [&[1], length.to_be_bytes().as_slice(), &head, &held.event.bytes()].concat()
             }
         }
     }
     fn read(bytes: &[u8]) -> Result<OrderRow, String> {
-        let held = |rest: &[u8]| {
+        fn held(rest: &[u8]) -> Option<(&[u8], &[u8])> {
             let (length, rest) = rest.split_at_checked(4)?;
             let length = usize::try_from(u32::from_be_bytes(length.try_into().ok()?)).ok()?;
-            rest.split_at_checked(length).map(|(head, event)| (head.to_vec(), event.to_vec()))
-        };
+            rest.split_at_checked(length)
+        }
         match bytes.split_first() {
             Some((0, rest)) => json_read(rest).map(OrderRow::Line),
             Some((1, rest)) => {
                 let (head, event) = held(rest).ok_or("a waiting event ends too early")?;
-                let (_, event) = codec::decode(event.into()).map_err(|why| why.to_string())?;
-                Ok(OrderRow::Held(Box::new(Held { head: json_read(&head)?, event: Arc::new(event) })))
+                let event = Arc::new(Event::read(event)?);
+                Ok(OrderRow::Held(Box::new(Held { head: json_read(head)?, event })))
             }
             _ => Err("not a row of ordering".to_owned()),
         }
