@@ -467,6 +467,24 @@ pub enum Command {
         /// `done`, `failed` or `retry`.
         verdict: String,
     },
+    /// Say yes or no where a run asks: an `approve` step, or a policy that wants a person to look first.
+    Approve {
+        /// The run.
+        run: Key,
+        /// The step, with the place in a `foreach`: `deploy[3]`.
+        step: String,
+        /// No instead of yes.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refuse: bool,
+        /// BLAKE3 of what was shown to who answers; an answer to something else is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shown: Option<Digest>,
+    },
+    /// Take back what a run that is over did: its undo steps run, the last step first.
+    Rollback {
+        /// The run.
+        run: Key,
+    },
     /// Let a parked firing go.
     Redrive {
         /// The firing.
@@ -497,6 +515,9 @@ pub struct Operator {
     pub command: Command,
     /// Who asks: the name of the token, `file` or `local`.
     pub actor: String,
+    /// What who asks may answer for: the roles of the token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// Why.
     pub reason: String,
 }

@@ -146,7 +146,7 @@ impl Core {
         actor: &str,
         reason: &str,
     ) -> Result<Commanded, Refused> {
-        let operator = Operator { command, actor: actor.to_owned(), reason: reason.to_owned() };
+        let operator = Operator { command, actor: actor.to_owned(), roles: Vec::new(), reason: reason.to_owned() };
         tracing::info!(?operator, "command");
         let position = self.tell(pump::operator(uuid::Uuid::now_v7().to_string(), operator)).await?;
         let key = (position, OPERATOR.to_owned());

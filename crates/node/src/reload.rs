@@ -39,7 +39,12 @@ pub(crate) fn held(state: &ensue_engine::State) -> bool {
 
 /// The command that the file stands for.
 pub(crate) fn by_file(reason: String) -> Operator {
-    Operator { command: Command::Freeze { connection: None, rule: None }, actor: ACTOR.to_owned(), reason }
+    Operator {
+        command: Command::Freeze { connection: None, rule: None },
+        actor: ACTOR.to_owned(),
+        roles: Vec::new(),
+        reason,
+    }
 }
 
 /// What the folder holds now. A folder without any manifest was unmounted or is being filled: nobody drops every rule
@@ -116,7 +121,7 @@ pub(crate) async fn freeze(core: Arc<Core>) {
         let by_file = core.read(|pump| held(pump.engine().state())).await.unwrap_or(false);
         let done = match reason {
             Some(reason) if !by_file => {
-                let Operator { command, actor, reason } = self::by_file(reason);
+                let Operator { command, actor, reason, .. } = self::by_file(reason);
                 core.command(command, &actor, &reason).await.map(|_| ())
             }
             None if by_file => {

@@ -13,7 +13,7 @@ use crate::state::{Freeze, Parked, Verdict};
 
 impl Engine {
     pub(crate) fn operator(&mut self, operator: Operator) -> Result<(), Poison> {
-        let Operator { command, actor, reason } = operator;
+        let Operator { command, actor, roles: _, reason } = operator;
         let refused = match command {
             Command::Freeze { connection, rule } => {
                 self.freeze(Freeze { connection, rule, actor, reason, since: self.now });
@@ -26,6 +26,12 @@ impl Engine {
             Command::SkipStep { run, step } => self.command(run, Input::Skip { step })?,
             Command::CancelRun { run } => self.command(run, Input::Cancel { reason: format!("{actor}: {reason}") })?,
             Command::Settle { run, step, verdict } => self.command(run, Input::Settle { step, verdict })?,
+            Command::Approve { run, step, .. } => {
+                Some(format!("step `{step}` of run {run} does not ask; `ensue runs` shows what waits for a person"))
+            }
+            Command::Rollback { run } => {
+                Some(format!("run {run} has nothing to take back: no step that it did has an undo"))
+            }
             Command::Redrive { firing } => self.redrive(firing)?,
             Command::Discard { firing } => self.discard(firing),
             Command::RedriveAll { rule } => {

@@ -185,7 +185,7 @@ impl Bench {
 
     /// What came of an operator's command.
     pub(crate) fn operator(&mut self, command: Command) -> String {
-        let position = self.ours(Operator { command, actor: "ada".into(), reason: "a test".into() });
+        let position = self.ours(Operator { command, actor: "ada".into(), roles: Vec::new(), reason: "a test".into() });
         match self.decision(position, "operator") {
             Some(Verdict::Done) => "done".to_owned(),
             Some(Verdict::Refused { why }) => format!("refused: {why}"),

@@ -100,7 +100,7 @@ fn no_bytes_make_it_panic() {
     bench.event("go", "e1", json!({}));
     let command = ensue_event::ours::Command::SkipStep { run: bench.runs()[0].id, step: "a".into() };
     let samples = [
-        Ours::from(Operator { command, actor: String::new(), reason: String::new() }),
+        Ours::from(Operator { command, actor: String::new(), roles: Vec::new(), reason: String::new() }),
         Ours::from(ensue_event::ours::Tick {}),
         Ours::from(ensue_event::ours::ActionAnswered {
             of: bench.row("a").attempt(),

@@ -89,11 +89,14 @@ fn operator() -> Vec<Ours> {
         Command::ResumeRun { run: run(), from: Some(step.clone()) },
         Command::SkipStep { run: run(), step: step.clone() },
         Command::CancelRun { run: run() },
-        Command::Settle { run: run(), step, verdict: "done".into() },
+        Command::Settle { run: run(), step: step.clone(), verdict: "done".into() },
+        Command::Approve { run: run(), step, refuse: true, shown: Some(Digest::of(b"sample: what was shown")) },
+        Command::Rollback { run: run() },
         Command::Redrive { firing },
         Command::Discard { firing },
     ];
-    let asked = |command| Operator { command, actor: "ann".into(), reason: "maintenance".into() }.into();
+    let asked =
+        |command| Operator { command, actor: "ann".into(), roles: Vec::new(), reason: "maintenance".into() }.into();
     commands.into_iter().map(asked).collect()
 }
 

@@ -167,7 +167,7 @@ impl<'a> Stage<'a> {
     fn operator(&mut self, command: Command) -> Result<(), Error> {
         let id = format!("operator-{}", self.played.records.len());
         let (actor, reason) = ("scenario".to_owned(), "the scenario says so".to_owned());
-        self.ours(Operator { command, actor, reason }, id)
+        self.ours(Operator { command, actor, roles: Vec::new(), reason }, id)
     }
 
     /// The parked firings of a rule, oldest first.

@@ -261,7 +261,8 @@ impl Node {
     fn command(&mut self, outside: &mut Outside, command: Command) -> Result<String, String> {
         let what = format!("{command:?}");
         let id = outside.next_id();
-        let asked = Operator { command, actor: "sim".into(), reason: "the simulator says so".into() };
+        let asked =
+            Operator { command, actor: "sim".into(), roles: Vec::new(), reason: "the simulator says so".into() };
         self.send(outside, vec![operator(format!("operator-{id}"), asked)])?;
         Ok(what)
     }

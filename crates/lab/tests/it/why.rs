@@ -192,7 +192,9 @@ fn a_run_that_waits_and_one_that_is_uncertain() {
 fn a_step_that_a_freeze_holds_is_not_under_way() {
     let mut past = Past::new(TEXT);
     let freeze = Command::Freeze { connection: None, rule: None };
-    past.ours(&Operator { command: freeze, actor: "anna".into(), reason: "release day".into() }.into());
+    past.ours(
+        &Operator { command: freeze, actor: "anna".into(), roles: Vec::new(), reason: "release day".into() }.into(),
+    );
     past.event("push", "p1", &json!({"branch": "main", "commit": "4f2a", "files": 3, "signed": false}));
     let told = told(&past, "p1");
     assert!(told.contains("step fetch: held by a freeze, see `ensue freeze --list`"), "{told}");
@@ -251,9 +253,23 @@ fn from_each_event_of_a_match_and_with_what_an_operator_asked_for() {
     past.event("a", "a1", &json!({"key": "k"}));
     past.event("b", "b1", &json!({"key": "k", "size": 5}));
     let run = *past.engine.state().runs.iter().next().unwrap().0;
-    past.ours(&Operator { command: Command::CancelRun { run }, actor: "ada".into(), reason: "too late".into() }.into());
     past.ours(
-        &Operator { command: Command::RetryRun { run }, actor: "ada".into(), reason: "it is up again".into() }.into(),
+        &Operator {
+            command: Command::CancelRun { run },
+            actor: "ada".into(),
+            roles: Vec::new(),
+            reason: "too late".into(),
+        }
+        .into(),
+    );
+    past.ours(
+        &Operator {
+            command: Command::RetryRun { run },
+            actor: "ada".into(),
+            roles: Vec::new(),
+            reason: "it is up again".into(),
+        }
+        .into(),
     );
     assert_snapshot!(told(&past, "a1"));
     let unmarked = |text: &str| text.replace("  ◄ asked", "");

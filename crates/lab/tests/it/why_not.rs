@@ -106,7 +106,7 @@ fn a_rule_that_fired_says_so() {
 fn a_paused_rule_and_a_rule_that_came_later() {
     let mut past = Past::new(TEXT);
     let command = Command::SetMode { rule: "default/count".into(), mode: "paused".into() };
-    past.ours(&Operator { command, actor: "ada".into(), reason: "a test".into() }.into());
+    past.ours(&Operator { command, actor: "ada".into(), roles: Vec::new(), reason: "a test".into() }.into());
     past.event("push", "p1", &json!({"branch": "main", "commit": "4f2a", "files": 1, "signed": true}));
     assert_snapshot!(told(&past, "p1", Some("count")), @r#"
     push  #2  00:00:00.004  ◄ asked

@@ -220,7 +220,7 @@ impl Node {
         let count = self.told.entry("operator".into()).or_default();
         *count += 1;
         let id = format!("operator-{}-{count}", self.log.end());
-        let asked = Operator { command, actor: "ada".into(), reason: "a test".into() };
+        let asked = Operator { command, actor: "ada".into(), roles: Vec::new(), reason: "a test".into() };
         self.send(vec![operator(id, asked)]);
     }
 
