@@ -62,6 +62,11 @@ pub(crate) enum Command {
     },
     /// List rules, show what one waits for, pause it or let it go on.
     Rules(Rules),
+    /// Show which runs hold slots of `concurrency`, by rule or group and key, and what waits for them.
+    Locks {
+        #[command(flatten)]
+        engine: Engine,
+    },
     /// Why did this happen: the chain of causes of an event, run, step or position, both ways.
     Why {
         #[command(flatten)]

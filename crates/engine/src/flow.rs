@@ -9,7 +9,7 @@
 //! - A match that goes no further leaves a decision: nothing is dropped in silence. What is past a bound is parked, and
 //!   what is past that is dropped with a decision that names its events.
 //! - Each row of a key is counted against `maxKeys`, but for breakers, of which there are no more than firings in a
-//!   minute or two, and slots, of which there are no more than runs.
+//!   minute or two. Slots are rows of their own, by rule or group: there are no more of them than runs.
 //! - A timer that comes too early changes nothing: what is due is computed from the row and the definition in force.
 //! - Rows and lines are by value. What waits as a match fires by the definition in force when it is let go; what waits as
 //!   a firing runs by the one that fired it.
@@ -22,10 +22,9 @@ mod slots;
 mod storm;
 mod throttle;
 
-use ensue_event::ours::RuleFired;
 use ensue_event::{Key, Position, Span, Time};
 use ensue_lang::KeySpec;
-use ensue_rule::flow::{Breaker, Gather, Line, Once, Quiet, Slots, Throttle};
+use ensue_rule::flow::{Breaker, Gather, Line, Once, Quiet, Throttle};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Decider;
@@ -36,7 +35,8 @@ use crate::keys::key;
 use crate::state::{Timer, Verdict};
 
 use names::Names;
-pub use show::{FlowState, flows};
+pub use show::{FlowState, Holder, Lock, Waits, flows, locks};
+pub use slots::{LockOf, LockRow, Queued};
 
 /// The most matches or firings that wait in one queue, and that a rule has parked.
 pub const MOST_WAIT: u64 = 10_000;
@@ -80,17 +80,6 @@ pub enum Kept {
     Storm(Breaker),
     /// The storm breaker of a rule, and what is parked of it.
     Rule(OfRule),
-    /// The runs that go on, and the line of firings that wait for one to end.
-    Slots(Slots),
-    /// A firing in that line.
-    Waiting {
-        /// The firing.
-        fired: Box<RuleFired>,
-        /// What its events tie together.
-        correlation: String,
-        /// The length of its chain.
-        depth: u32,
-    },
 }
 
 /// What flow control keeps of a rule as a whole.
@@ -122,8 +111,6 @@ impl Kept {
             Kept::Throttle(_) => "throttle",
             Kept::Held(_) => "held",
             Kept::Storm(_) | Kept::Rule(_) => "storm",
-            Kept::Slots(_) => "concurrency",
-            Kept::Waiting { .. } => "waiting",
         }
     }
 
@@ -132,7 +119,6 @@ impl Kept {
         match self {
             Kept::Batch(gather) => gather.line(),
             Kept::Throttle(throttle) => throttle.line(),
-            Kept::Slots(slots) => slots.line(),
             _ => Line::default(),
         }
     }
@@ -246,9 +232,7 @@ impl Engine {
         }
         self.state.flows.delete(&(rule, id));
         self.count_held(rule, |held| held.saturating_sub(line.len()));
-        if !matches!(row.kept, Kept::Slots(_)) {
-            self.forget(rule, Keeps::Flows, 1);
-        }
+        self.forget(rule, Keeps::Flows, 1);
         line.len() + u64::from(matches!(row.kept, Kept::Debounce { .. }))
     }
 
@@ -298,7 +282,7 @@ impl Engine {
             Kept::Debounce { quiet, held } => self.debounce_due(decider, id, *quiet, held),
             Kept::Batch(gather) => self.batch_due(decider, id, *gather),
             Kept::Throttle(throttle) => self.throttle_due(decider, id, throttle.clone()),
-            Kept::Held(_) | Kept::Storm(_) | Kept::Rule(_) | Kept::Slots(_) | Kept::Waiting { .. } => {}
+            Kept::Held(_) | Kept::Storm(_) | Kept::Rule(_) => {}
         }
     }
 
@@ -346,7 +330,7 @@ impl Engine {
     pub(crate) fn drop_flows(&mut self, rule: Key) -> u64 {
         let mut held = 0;
         for (id, row) in self.flow_rows(rule) {
-            if !matches!(row.kept, Kept::Held(_) | Kept::Slots(_) | Kept::Waiting { .. }) {
+            if !matches!(row.kept, Kept::Held(_)) {
                 held += self.drop_flow(rule, id);
             }
         }

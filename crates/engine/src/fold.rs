@@ -32,8 +32,8 @@ pub struct Engine {
     pub(crate) emitted: u32,
     /// Effects that became ready at the record at hand.
     pub(crate) ready: Vec<Key>,
-    /// Lines of `concurrency` in which a slot came free.
-    pub(crate) freed: VecDeque<(Key, Key)>,
+    /// Rows of `locks` in which a slot came free.
+    pub(crate) freed: VecDeque<Key>,
     /// Whether they are being looked at.
     pub(crate) seating: bool,
     /// A rule is taken through the past; whether it acts on that.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backfill::BackfillRow;
 use crate::correlate::{HalfRow, Tally};
-use crate::flow::FlowRow;
+use crate::flow::{FlowRow, LockRow, Queued};
 use crate::order::{OrderRow, Place};
 use crate::records::source::Gap;
 use crate::table::{RowValue, Table, json_row};
@@ -418,6 +418,8 @@ json_row!(
     Decided,
     Tally,
     FlowRow,
+    LockRow,
+    Queued,
     BackfillRow,
     Gap,
     Freeze,
@@ -518,6 +520,10 @@ tables! {
     tallies: Key => Tally = "tallies",
     /// What flow control keeps: by rule, then by what and key.
     flows: (Key, Key) => FlowRow = "flows",
+    /// The slots of `concurrency` that runs hold, by rule or group and key.
+    locks: Key => LockRow = "locks",
+    /// Firings that wait for one: by its row in `locks`, then by their place in its line.
+    queued: (Key, Key) => Queued = "queued",
     /// What ordering keeps: by rule, then by line, then what waits in it.
     orders: Place => OrderRow = "orders",
     /// Rules on their way through the past.

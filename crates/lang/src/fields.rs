@@ -195,8 +195,13 @@ static THROTTLE: Shape = Shape {
 static CONCURRENCY: Shape = Shape {
     what: "`concurrency`",
     fields: &[
+        Field::new(
+            "group",
+            Ty::Name,
+            "Rules of a namespace that name the same group share its slots: with `limit: 1` a lock, else a semaphore. Without `key` it is one for the whole group.",
+        ),
         PART_KEY,
-        Field::new("limit", COUNT, "How many.").required(),
+        Field::new("limit", COUNT, "How many; the same in all rules of a group.").required(),
         Field::new(
             "excess",
             Ty::Choice(&["queue", "latest", "skip", "cancelRunning"]),
@@ -204,7 +209,7 @@ static CONCURRENCY: Shape = Shape {
         ),
     ],
     one_of: &[],
-    habits: &[("group", "key"), ("cancel-in-progress", "excess: cancelRunning"), ("max", "limit")],
+    habits: &[("cancel-in-progress", "excess: cancelRunning"), ("max", "limit"), ("lock", "group")],
 };
 
 static ORDER: Shape = Shape {

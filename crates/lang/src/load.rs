@@ -101,7 +101,31 @@ pub fn load_with(files: &[SourceFile], checks: &Checks<'_>) -> Loaded {
     }
     let known: BTreeSet<(Kind, Name)> = places.into_keys().collect();
     refs::check(&all_refs, &config, &known, &mut report);
+    groups(&config, &mut report);
     Loaded { config, diagnostics: report.finish(files) }
+}
+
+/// Rules that share slots must agree on how many there are.
+fn groups(config: &Config, report: &mut Report) {
+    let mut first: BTreeMap<(&str, &str), (&Name, u32, Span)> = BTreeMap::new();
+    for (name, rule) in &config.rules {
+        let Some((spec, group)) = rule.concurrency.as_ref().and_then(|spec| Some((spec, spec.group.as_ref()?))) else {
+            continue;
+        };
+        let here = (name, spec.limit, group.span);
+        let (other, limit, span) = *first.entry((&name.namespace, &group.name)).or_insert(here);
+        if limit == spec.limit {
+            continue;
+        }
+        let message = format!(
+            "the group `{}` has `limit: {}` in rule {name} and `limit: {limit}` in rule {other}",
+            group.name, spec.limit
+        );
+        let there = config.files.get(usize::try_from(span.file.0).unwrap_or(usize::MAX));
+        let there = there.map_or_else(String::new, |file| format!("{}:{span}", file.path));
+        let differs = Diagnostic::error("group", group.span, message).label(span, "the other one");
+        report.push(differs.help(format!("a group has one limit; the other one is at {there}")));
+    }
 }
 
 impl Any {

@@ -15,8 +15,8 @@ pub use connection::{Connection, ConnectionSpec, Limits, Source, SourceSpec};
 pub use name::Name;
 pub use resource::{Kind, Resource};
 pub use rule::{
-    Backfill, Batch, Concurrency, Debounce, Dedupe, Excess, Item, KeySpec, Late, Order, OrderBy, PatternSpec, Repeat,
-    Rule, RuleMode, RuleSpec, Running, Start, Storm, Throttle, TimeBy, When, WhenKind,
+    Backfill, Batch, Concurrency, Debounce, Dedupe, Excess, Group, Item, KeySpec, Late, Order, OrderBy, PatternSpec,
+    Repeat, Rule, RuleMode, RuleSpec, Running, Start, Storm, Throttle, TimeBy, When, WhenKind,
 };
 pub use scenario::{Event, Expect, Given, Happening, Manifests, Mock, Scenario, ScenarioSpec, Subject};
 pub use step::{

@@ -8,6 +8,7 @@ mod emit;
 mod events;
 mod freeze;
 mod graph;
+mod locks;
 mod log;
 mod reference;
 mod rules;
@@ -36,6 +37,7 @@ pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
         Command::Runs(runs) => wait(runs::runs(runs, output)),
         Command::Run { what } => wait(run::run(what, output)),
         Command::Rules(rules) => wait(rules::rules(rules, output)),
+        Command::Locks { engine } => wait(locks::locks(engine, output)),
         Command::Why { engine, id } => wait(why::why(engine, id, output)),
         Command::WhyNot { engine, event, rule } => wait(why::why_not(engine, event, rule, output)),
         Command::Graph { path } => graph::graph(&path, output),

@@ -1,9 +1,12 @@
 //! What flow control keeps, for a person.
 
+use std::sync::Arc;
+
 use ensue_event::{Key, Time};
-use ensue_rule::flow::Line;
+use ensue_lang::Name;
 use serde::Serialize;
 
+use super::slots::{LockOf, LockRow};
 use super::{Kept, held_in};
 use crate::config::rule_id;
 use crate::fold::Engine;
@@ -41,7 +44,7 @@ pub fn flows(engine: &Engine, rule: &str) -> Vec<FlowState> {
     let rows = engine.state.flows.of(id).map(|(id, row)| (id, row.as_ref()));
     let breakers = engine.breakers(id).map(|row| (Key([0; 16]), row));
     let mut all: Vec<FlowState> = Vec::new();
-    for (row_id, row) in rows.chain(breakers) {
+    for (_, row) in rows.chain(breakers) {
         let what = row.kept.as_str().to_owned();
         let mut state = FlowState {
             what,
@@ -52,7 +55,7 @@ pub fn flows(engine: &Engine, rule: &str) -> Vec<FlowState> {
             waiting: Vec::new(),
         };
         match &row.kept {
-            Kept::Held(_) | Kept::Waiting { .. } => continue,
+            Kept::Held(_) => continue,
             Kept::Dedupe(once) => state.until = Some(once.until),
             Kept::Debounce { .. } => state.held = 1,
             Kept::Batch(_) | Kept::Throttle(_) => state.held = row.kept.line().len(),
@@ -67,23 +70,95 @@ pub fn flows(engine: &Engine, rule: &str) -> Vec<FlowState> {
                     continue;
                 }
             }
-            Kept::Slots(slots) => {
-                state.held = slots.line().len();
-                state.running = slots.running().to_vec();
-                state.waiting = waiting(engine, id, row_id, slots.line());
-            }
         }
         all.push(state);
     }
+    let group = engine.config().rule(rule).and_then(|decider| {
+        let group = decider.rule.concurrency.as_ref()?.group.as_ref()?;
+        Some(Name::new(decider.rule.name.namespace.as_str(), group.name.as_str()).to_string())
+    });
+    let locks = engine.state.locks.iter().filter(|(_, row)| match &row.of {
+        LockOf::Rule(name) => name == rule,
+        LockOf::Group(name) => Some(name) == group.as_ref(),
+    });
+    all.extend(locks.map(|(id, row)| FlowState {
+        what: "concurrency".into(),
+        key: row.key.clone(),
+        until: None,
+        held: row.slots.line().len(),
+        running: row.slots.running().to_vec(),
+        waiting: queued(engine, *id, row).map(|waits| waits.firing).collect(),
+    }));
     all.sort_by(|a, b| (&a.what, &a.key).cmp(&(&b.what, &b.key)));
     all
 }
 
-fn waiting(engine: &Engine, rule: Key, row: Key, line: Line) -> Vec<Key> {
-    let rows = line.numbers().filter_map(|number| engine.state.flows.get(&(rule, held_in(row, number))));
-    let firings = rows.filter_map(|row| match &row.kept {
-        Kept::Waiting { fired, .. } => Some(fired.firing),
-        _ => None,
-    });
-    firings.take(LISTED).collect()
+/// Slots that runs hold: those of a rule or of a group of rules, for a key.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lock {
+    /// Whose they are: `{"rule": NAME}` or `{"group": NAME}`.
+    pub of: LockOf,
+    /// The key; none: one for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// How many there are.
+    pub limit: u32,
+    /// The runs that hold one.
+    pub holders: Vec<Holder>,
+    /// How many firings wait.
+    pub waiting: u64,
+    /// Those, oldest first; the first hundred.
+    pub next: Vec<Waits>,
+}
+
+/// A run that holds a slot.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// The run.
+    pub run: Key,
+    /// Its rule.
+    pub rule: String,
+    /// Since when.
+    pub since: Time,
+}
+
+/// A firing that waits for a slot.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waits {
+    /// The firing, and the run that it will be.
+    pub firing: Key,
+    /// Its rule.
+    pub rule: String,
+    /// Since when.
+    pub since: Time,
+}
+
+/// All slots that are held, by rule or group and key.
+#[must_use]
+pub fn locks(engine: &Engine) -> Vec<Lock> {
+    let held = |(id, row): (&Key, &Arc<LockRow>)| {
+        let runs = row.slots.running().iter().filter_map(|run| engine.state.runs.get(run));
+        let holders = runs.map(|run| Holder { run: run.id, rule: run.rule.clone(), since: run.started });
+        Lock {
+            of: row.of.clone(),
+            key: row.key.clone(),
+            limit: row.limit,
+            holders: holders.collect(),
+            waiting: row.slots.line().len(),
+            next: queued(engine, *id, row).collect(),
+        }
+    };
+    let mut all: Vec<Lock> = engine.state.locks.iter().map(held).collect();
+    all.sort_by(|a, b| (&a.of, &a.key).cmp(&(&b.of, &b.key)));
+    all
+}
+
+/// The firings that wait for a slot, oldest first.
+fn queued(engine: &Engine, id: Key, row: &LockRow) -> impl Iterator<Item = Waits> {
+    let rows = row.slots.line().numbers().filter_map(move |number| engine.state.queued.get(&(id, held_in(id, number))));
+    let waits = rows.map(|row| Waits { firing: row.fired.firing, rule: row.fired.rule.clone(), since: row.since });
+    waits.take(LISTED)
 }

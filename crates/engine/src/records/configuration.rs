@@ -8,7 +8,6 @@ use ensue_event::ours::{ConfigApplied, Ours};
 use ensue_lang::{Order, OrderBy, Start};
 
 use crate::config::Compiled;
-use crate::flow::Kept;
 use crate::fold::{Engine, Poison, compile};
 use crate::state::{Applied, Verdict};
 
@@ -18,10 +17,7 @@ impl Engine {
         let mut used: BTreeSet<Digest> = self.config.rules.iter().map(|decider| decider.digest).collect();
         used.extend(self.state.runs.iter().map(|(_, run)| run.definition));
         used.extend(self.state.parked.iter().map(|(_, parked)| parked.fired.definition));
-        used.extend(self.state.flows.iter().filter_map(|(_, row)| match &row.kept {
-            Kept::Waiting { fired, .. } => Some(fired.definition),
-            _ => None,
-        }));
+        used.extend(self.state.queued.iter().map(|(_, queued)| queued.fired.definition));
         used.extend(self.state.emissions.iter().filter_map(|(_, pending)| match Ours::of(&pending.event) {
             Ok(Ours::RuleFired(fired)) => Some(fired.definition),
             _ => None,

@@ -19,6 +19,7 @@ mod correlate;
 mod decisions;
 mod emissions;
 mod flow;
+mod groups;
 mod life;
 mod operators;
 mod order;

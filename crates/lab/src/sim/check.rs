@@ -24,6 +24,8 @@ const REMEMBER: &[(&str, &str)] =
     &[("sim.noise", "default/gathered"), ("sim.push", "default/paced"), ("sim.push", "default/ordered")];
 /// Rules of which one run of a key goes on at once.
 const ALONE: &[&str] = &["default/alone", "default/newest", "default/replaced"];
+/// Rules that share one slot by key.
+const GROUP: &[&str] = &["default/left", "default/right"];
 
 pub(super) fn all(node: &Node, outside: &Outside, violations: &mut Vec<String>) {
     let mut wrong = Vec::new();
@@ -139,24 +141,33 @@ fn held(node: &Node, wrong: &mut Vec<String>) {
         }
     }
     for (_, row) in engine.state().flows.iter() {
-        if matches!(row.kept, Kept::Debounce { .. } | Kept::Held(_) | Kept::Waiting { .. }) {
+        if matches!(row.kept, Kept::Debounce { .. } | Kept::Held(_)) {
             wrong.push(format!("flow control still holds {:?}", row.kept));
         }
+    }
+    for (_, queued) in engine.state().queued.iter() {
+        wrong.push(format!("a firing still waits for a slot: {queued:?}"));
     }
     for (place, _) in engine.state().orders.iter().filter(|(place, _)| !place.tail.is_empty()) {
         wrong.push(format!("ordering still holds {place:?}"));
     }
 }
 
-/// Of rules with `concurrency: { limit: 1 }` no two runs of a key go on. A person may start one beside.
+/// Of rules with `concurrency: { limit: 1 }`, and of those of a group together, no two runs of a key go on. A person
+/// may start one beside.
 pub(super) fn concurrency(engine: &Engine, violations: &mut Vec<String>) {
     let mut going: BTreeMap<(&str, Option<&str>), u32> = BTreeMap::new();
     let runs = engine.state().runs.iter().map(|(_, run)| run);
-    for run in runs.filter(|run| !run.status.over() && run.generation == 0 && ALONE.contains(&run.rule.as_str())) {
-        let count = going.entry((&run.rule, run.key.as_deref())).or_insert(0);
+    for run in runs.filter(|run| !run.status.over() && run.generation == 0) {
+        let lock = match run.rule.as_str() {
+            rule if ALONE.contains(&rule) => rule,
+            rule if GROUP.contains(&rule) => "the group",
+            _ => continue,
+        };
+        let count = going.entry((lock, run.key.as_deref())).or_insert(0);
         *count += 1;
         if *count > 1 {
-            violations.push(format!("two runs of {} go on for {:?} at once: {}", run.rule, run.key, run.id));
+            violations.push(format!("two runs of {lock} go on for {:?} at once: {}", run.key, run.id));
         }
     }
 }

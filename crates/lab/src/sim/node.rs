@@ -172,7 +172,7 @@ impl Node {
                 violations.push(format!("run {} of {} is stuck at {:?}", stuck.id, stuck.rule, stuck.steps));
             }
             for line in self.pump.engine().unseated() {
-                violations.push(format!("firings wait for no run: {line:?}"));
+                violations.push(line);
             }
             super::check::concurrency(self.pump.engine(), violations);
         }

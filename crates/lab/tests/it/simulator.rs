@@ -21,8 +21,8 @@ fn twenty_seeds_hold_what_is_promised_and_are_the_same_twice() {
     assert!(acknowledged > 500 && crashes > 40, "{acknowledged} acknowledged, {crashes} crashes");
     // Every rule has its part in it.
     let rules = [
-        "alone", "build", "calm", "counted", "deploy", "echo", "gather", "gathered", "hushed", "missing", "newest",
-        "ordered", "paced", "pairs", "replaced",
+        "alone", "build", "calm", "counted", "deploy", "echo", "gather", "gathered", "hushed", "left", "missing",
+        "newest", "ordered", "paced", "pairs", "replaced", "right",
     ];
     assert!(fired.keys().eq(rules.map(|rule| format!("default/{rule}")).iter()), "{fired:?}");
     assert!(fired.values().all(|times| *times > 0), "{fired:?}");

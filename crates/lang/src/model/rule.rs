@@ -248,12 +248,23 @@ pub enum Excess {
 /// So many runs at once.
 #[derive(Clone, Debug)]
 pub struct Concurrency {
+    /// Whose slots they are, where rules share them.
+    pub group: Option<Group>,
     /// For what each.
     pub key: Option<KeySpec>,
     /// How many.
     pub limit: u32,
     /// What becomes of more.
     pub excess: Running,
+}
+
+/// A name for slots that rules of a namespace share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The name.
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
 }
 
 /// What becomes of a firing while runs go on.

@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Backfill, Batch, Concurrency, Debounce, Dedupe, Excess, Late, Order, OrderBy, RuleMode, RuleSpec, Running, Start,
-    Storm, Throttle, WhenKind,
+    Backfill, Batch, Concurrency, Debounce, Dedupe, Excess, Group, Late, Order, OrderBy, RuleMode, RuleSpec, Running,
+    Start, Storm, Throttle, WhenKind,
 };
 use crate::read::steps::Body;
 use crate::read::when::when;
@@ -74,7 +74,9 @@ pub(super) fn rule(cx: &mut Cx<'_>, spec: &Node) -> Option<RuleSpec> {
         })
     });
     let concurrency = part(spec, "concurrency", |node| {
+        let name = node.get("group").and_then(|node| Some((node.text()?, node.span)));
         Some(Concurrency {
+            group: name.map(|(name, span)| Group { name: name.to_owned(), span }),
             key: cx.key(node.get("key"), &scope),
             limit: count(node, "limit")?,
             excess: match text(node, "excess") {

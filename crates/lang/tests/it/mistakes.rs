@@ -520,3 +520,24 @@ fn a_pattern_begins_with_what_events_have() {
         assert_eq!(super::lines(&super::read(&text)), wanted, "{pattern}");
     }
 }
+
+/// Two rules in two files disagree: both places are named.
+#[test]
+fn a_group_has_one_limit() {
+    let file = |name: &str, limit: u32| SourceFile {
+        path: format!("{name}.yaml"),
+        text: format!(
+            "apiVersion: ensue.dev/v1\nkind: Rule\nmetadata: {{ name: {name} }}\nspec:\n  {WHEN}  \
+             concurrency: {{ group: site, limit: {limit} }}\n  steps: []\n"
+        ),
+    };
+    assert!(load(&[file("a", 1), file("b", 1)]).ok());
+    let told = load(&[file("a", 1), file("b", 2)]).render(false);
+    for part in [
+        "error[group]: the group `site` has `limit: 2` in rule default/b and `limit: 1` in rule default/a",
+        "b.yaml:6:25",
+        "the other one is at a.yaml:6:25",
+    ] {
+        assert!(told.contains(part), "{part} is not in\n{told}");
+    }
+}

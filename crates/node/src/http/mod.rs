@@ -102,6 +102,7 @@ routes! {
     GET "/api/v1/outbox" READ, runs::outbox: "Effects without an answer.";
     GET "/api/v1/parked" READ, runs::parked: "Firings that wait for a person.";
     GET "/api/v1/freezes" READ, runs::freezes: "Freezes in force.";
+    GET "/api/v1/locks" READ, operate::locks: "Slots of `concurrency` that runs hold, by rule or group and key, and the firings that wait for one.";
     GET "/api/v1/sources" READ, rules::sources: "Sources, and what came from them.";
     GET "/api/v1/status" READ, probes::status: "How far the log and the fold are, and what waits.";
     GET "/api/v1/config" READ, config::get: "The configuration in force, and the one that was refused last.";

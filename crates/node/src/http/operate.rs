@@ -106,6 +106,12 @@ pub(crate) async fn thaw(State(app): State<App>, Extension(who): Who, headers: H
     command(&app, &who, thaw, &said.reason).await
 }
 
+/// `GET /api/v1/locks`
+pub(crate) async fn locks(State(app): State<App>) -> Reached {
+    let locks = app.read(|pump| ensue_engine::flow::locks(pump.engine())).await;
+    Ok(ok(&json!({"locks": locks.ok_or_else(|| Wrong::busy("it is stopping"))?})))
+}
+
 pub(crate) async fn retry(
     State(app): State<App>,
     Extension(who): Who,
