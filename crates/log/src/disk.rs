@@ -6,6 +6,7 @@
 
 mod fault;
 mod media;
+mod read_only;
 mod real;
 
 use std::io;
@@ -15,6 +16,7 @@ use ensue_event::Time;
 
 pub use fault::{Fault, FaultDisk};
 pub use media::Rng;
+pub use read_only::ReadOnly;
 pub use real::RealDisk;
 
 /// The file calls that the log makes.

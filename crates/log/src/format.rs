@@ -210,6 +210,11 @@ impl<'a> Frame<'a> {
         usize::try_from(u32_at(bytes, 0)?).ok().filter(|rest| *rest <= MAX_BODY + MAX_EXTRA)
     }
 
+    /// Whether a source received it: what the codec writes of the origin begins with its version and its kind.
+    pub(crate) fn is_received(&self) -> bool {
+        self.origin.get(1) == Some(&0)
+    }
+
     /// Whether the event is the one that was appended; true for a purged one, whose digest is all that is left.
     pub(crate) fn is_unchanged(&self) -> bool {
         self.purged || Digest::of(self.event) == self.digest

@@ -10,7 +10,7 @@ use ensue_event::{Digest, Key, Position, Record, Time};
 use crate::disk::Disk;
 use crate::index::{id_key, ref_hash, second_key};
 use crate::scan::Why;
-use crate::segment::Segment;
+use crate::segment::{Segment, Wanted};
 use crate::{Agreement, By, Entry, Error, Extent, Found, Options, Unreadable};
 
 /// What writer and readers share.
@@ -121,44 +121,70 @@ impl<D: Disk> Reader<D> {
 
     /// See [`crate::Log::read`].
     pub fn read(&self, from: Position, max_records: usize, max_bytes: usize) -> Result<Vec<Entry>, Error> {
+        self.scan(from, max_records, max_bytes, Wanted::All).map(|(out, _)| out)
+    }
+
+    /// The same of so many positions, but only what no source received: the node's records, the fold's, and events of
+    /// `emit` steps. Of the rest only the checksum is looked at. Also the position to go on from; at the end of the log
+    /// that is `from`.
+    pub fn read_own(
+        &self,
+        from: Position,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<(Vec<Entry>, Position), Error> {
+        self.scan(from, max_records, max_bytes, Wanted::Own)
+    }
+
+    fn scan(
+        &self,
+        from: Position,
+        max_records: usize,
+        max_bytes: usize,
+        wanted: Wanted,
+    ) -> Result<(Vec<Entry>, Position), Error> {
         let mut out = Vec::new();
         let (mut at, mut left) = (from.0, max_bytes);
-        while out.len() < max_records {
-            let (segment, wanted) = {
+        loop {
+            let met = usize::try_from(at - from.0).unwrap_or(usize::MAX);
+            if met >= max_records {
+                break;
+            }
+            let (segment, count) = {
                 let view = self.shared.view();
                 self.check(&view, at, true)?;
                 // The index of the open segment moves a moment before the end does: the end is what counts.
                 let there = usize::try_from(view.end.saturating_sub(at)).unwrap_or(usize::MAX);
-                let wanted = there.min(max_records - out.len());
-                if wanted == 0 {
+                let count = there.min(max_records - met);
+                if count == 0 {
                     break;
                 }
                 let after = view.segments.partition_point(|segment| segment.tag.segment <= at);
                 let segment = after.checked_sub(1).and_then(|index| view.segments.get(index)).filter(|s| s.end() > at);
                 match segment {
-                    Some(segment) => (Arc::clone(segment), wanted),
+                    Some(segment) => (Arc::clone(segment), count),
                     None => {
                         let until = view.segments.get(after).map_or(view.end, |segment| segment.tag.segment);
                         let before = after.checked_sub(1).and_then(|index| view.segments.get(index));
                         let path = before.map_or_else(|| self.shared.folder.clone(), |segment| segment.path.clone());
-                        out.extend((at..until).take(wanted).map(|position| missing(position, &path)));
-                        at = out.last().map_or(until, |entry| entry.position().0 + 1);
+                        let until = until.min(at.saturating_add(count as u64));
+                        out.extend((at..until).map(|position| missing(position, &path)));
+                        at = until;
                         continue;
                     }
                 }
             };
-            let before = out.len();
-            let bytes = segment.read(&self.shared.disk, at, wanted, left, &mut out)?;
-            if out.len() == before {
+            let (met, bytes) = segment.read(&self.shared.disk, at, (count, left), wanted, &mut out)?;
+            if met == 0 {
                 break;
             }
-            at += (out.len() - before) as u64;
+            at += met as u64;
             if bytes >= left {
                 break;
             }
             left -= bytes;
         }
-        Ok(out)
+        Ok((out, Position(at)))
     }
 
     fn check(&self, view: &View<D>, at: u64, or_end: bool) -> Result<(), Error> {
@@ -261,7 +287,8 @@ impl<D: Disk> Reader<D> {
                     return Ok(found);
                 }
                 let mut entries = Vec::with_capacity(1);
-                segment.read(&self.shared.disk, segment.tag.segment + u64::from(nth), 1, 1, &mut entries)?;
+                let at = segment.tag.segment + u64::from(nth);
+                segment.read(&self.shared.disk, at, (1, 1), Wanted::All, &mut entries)?;
                 if let Some(Entry::Record(record)) = entries.pop()
                     && matches(&record, by)
                 {

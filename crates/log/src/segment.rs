@@ -13,6 +13,14 @@ use crate::recover;
 use crate::scan::Why;
 use crate::{Entry, Error, Unreadable};
 
+/// Which records are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    All,
+    /// Those that no source received: the node's and the fold's.
+    Own,
+}
+
 /// What is durable and readable of one segment. Without a file it is one that was trimmed and whose ids are still
 /// within the window of deduplication.
 pub(crate) struct Segment<D: Disk> {
@@ -102,26 +110,28 @@ impl<D: Disk> Segment<D> {
         }
     }
 
-    /// What stands from a position on, up to the end of the segment. Returns how many bytes were read, too.
+    /// What stands from a position on, up to the end of the segment; of records only those that are wanted. Returns how
+    /// many positions it came by, and how many bytes were read.
     pub(crate) fn read(
         &self,
         disk: &Arc<D>,
         from: u64,
-        max_records: usize,
-        max_bytes: usize,
+        (max_records, max_bytes): (usize, usize),
+        wanted: Wanted,
         out: &mut Vec<Entry>,
-    ) -> Result<usize, Error> {
+    ) -> Result<(usize, usize), Error> {
         /// How many offsets are asked for at once.
         const STEP: usize = 1024;
-        let Some(file) = &self.file else { return Ok(0) };
+        let Some(file) = &self.file else { return Ok((0, 0)) };
         let nth = from - self.tag.segment;
         let count = max_records.min(STEP);
-        let Some(offsets) = self.ask(disk, |index| index.offsets(nth, count.saturating_add(1)))? else { return Ok(0) };
+        let offsets = self.ask(disk, |index| index.offsets(nth, count.saturating_add(1)))?;
+        let Some(offsets) = offsets else { return Ok((0, 0)) };
         let place = |offset: &u32| (*offset != NOWHERE).then_some(u64::from(*offset));
         let Some(start) = offsets.iter().take(count).find_map(place) else {
-            let positions = (from..).take(count.min(offsets.len()));
-            out.extend(positions.map(|position| self.lost(position)));
-            return Ok(0);
+            let lost = count.min(offsets.len());
+            out.extend((from..).take(lost).map(|position| self.lost(position)));
+            return Ok((lost, 0));
         };
         // As many as the bytes allow, one at least; the last one ends where the next begins, or the segment.
         let limit = start.saturating_add(max_bytes as u64);
@@ -134,15 +144,17 @@ impl<D: Disk> Segment<D> {
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let len = usize::try_from(end.saturating_sub(start)).unwrap_or(0);
         let bytes = disk::read_up_to(&**disk, file, start, len).map_err(Error::io("read", &self.path))?;
+        let mut met = 0;
         for (position, offset) in (from..).zip(offsets.iter().take(fits)) {
+            met += 1;
             let Some(offset) = place(offset) else {
                 out.push(self.lost(position));
                 continue;
             };
             let at = usize::try_from(offset - start).unwrap_or(usize::MAX);
-            out.push(self.entry(position, offset, bytes.get(at..).unwrap_or_default()));
+            out.extend(self.entry(position, offset, bytes.get(at..).unwrap_or_default(), wanted));
         }
-        Ok(len)
+        Ok((met, len))
     }
 
     /// An upper bound for the end of the records before the `nth`: the next record that can be read, or the end.
@@ -157,18 +169,24 @@ impl<D: Disk> Segment<D> {
         Ok(summary.len)
     }
 
-    fn entry(&self, position: u64, offset: u64, bytes: &[u8]) -> Entry {
-        let damaged = |why| Entry::Unreadable {
-            position: Position(position),
-            why: Unreadable::Damaged { path: self.path.clone(), offset, why },
+    /// What stands at a position; nothing where it is not wanted.
+    fn entry(&self, position: u64, offset: u64, bytes: &[u8], wanted: Wanted) -> Option<Entry> {
+        let damaged = |why| {
+            let why = Unreadable::Damaged { path: self.path.clone(), offset, why };
+            Some(Entry::Unreadable { position: Position(position), why })
         };
         let Some(frame) = Frame::read(self.tag, position, bytes) else { return damaged(Why::Record.text()) };
+        if wanted == Wanted::Own && frame.is_received() {
+            return None;
+        }
         if frame.purged {
-            return Entry::Unreadable { position: Position(position), why: Unreadable::Purged };
+            return Some(Entry::Unreadable { position: Position(position), why: Unreadable::Purged });
         }
         // A copy for each record: whoever keeps one keeps its bytes, not those of its neighbours.
         match codec::decode(Bytes::copy_from_slice(frame.body)) {
-            Ok((origin, event)) => Entry::Record(Record { position: Position(position), at: frame.at, origin, event }),
+            Ok((origin, event)) => {
+                Some(Entry::Record(Record { position: Position(position), at: frame.at, origin, event }))
+            }
             Err(codec::Error::Version(_)) => damaged("it was written by a newer version of ensue"),
             Err(codec::Error::Damaged(why)) => damaged(why),
         }

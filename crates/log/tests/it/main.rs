@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod beside;
 mod conform;
 mod dedupe;
 mod threads;
