@@ -16,8 +16,8 @@ use std::rc::Rc;
 
 use ensue_engine::decide::Seen;
 use ensue_engine::emit::correlation;
-use ensue_engine::{Compiled, Engine};
-use ensue_event::Record;
+use ensue_engine::{Compiled, Decision, Engine, Waiting};
+use ensue_event::{Position, Record, Time};
 use ensue_lang::Name;
 use ensue_rule::View;
 
@@ -40,6 +40,23 @@ pub fn why_not(what: &str, rule: Option<&str>, history: &dyn History, engine: &E
     let asked = WhyNot::of(what, rule, history, engine.config())?;
     let facts = asked.facts(engine, engine.state().meta.at);
     Ok(asked.tell(&facts, history, engine.config()))
+}
+
+/// What a rule made of an event, from decisions that are at hand, each with where it was made if that was later, and from
+/// the half-matches under the event's key. Also whether the event meets an item of the rule at all.
+pub(crate) fn not(
+    record: &Record,
+    decider: &ensue_engine::config::Decider,
+    decided: impl Iterator<Item = (Option<Position>, Decision)>,
+    waiting: Vec<Waiting>,
+    now: Time,
+    config: &Compiled,
+) -> (Tree, bool) {
+    let asked = WhyNot { record: record.clone(), near: Vec::new(), fired: Vec::new() };
+    let decided = decided.map(|(later, decision)| facts::Told { later, of_firing: false, decision }).collect();
+    let known = facts::OfRule { decided, waiting, ..facts::OfRule::default() };
+    let met = items::items(&asked, decider, config).iter().any(items::ItemTold::met);
+    (asked.one(decider, &known, now, config), met)
 }
 
 /// A question: an event, and how near each rule is to it by its patterns.

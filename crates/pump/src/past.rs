@@ -23,6 +23,55 @@ impl<D: Disk> LogPast<D> {
         LogPast { reader, blobs }
     }
 
+    /// The position after the last record.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        self.reader.end()
+    }
+
+    /// Hands over, of the records in this range, those that no source received: the node's, the fold's, and events of
+    /// `emit` steps.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn own(&self, from: Position, to: Position, each: &mut dyn FnMut(&Record)) -> Result<(), String> {
+        let mut at = from.max(self.reader.first());
+        while at < to {
+            let wanted = usize::try_from(to.0 - at.0).unwrap_or(CHUNK).min(CHUNK);
+            let (entries, next) = self.reader.read_own(at, wanted, CHUNK_BYTES).map_err(text)?;
+            if next == at {
+                return Ok(());
+            }
+            self.whole(entries, each);
+            at = next;
+        }
+        Ok(())
+    }
+
+    /// All records of a type, whole, oldest first, by the index.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn of_type(&self, kind: &str) -> Result<Vec<Record>, String> {
+        let found = self.reader.find_by(ensue_log::By::Type(kind), usize::MAX).map_err(text)?;
+        let mut out = Vec::with_capacity(found.len());
+        let entries = found.into_iter().rev().map(Entry::Record).collect();
+        self.whole(entries, &mut |record| out.push(record.clone()));
+        Ok(out)
+    }
+
+    /// Hands over what can be read, with its data whole.
+    fn whole(&self, entries: Vec<Entry>, each: &mut dyn FnMut(&Record)) {
+        for entry in entries {
+            let Entry::Record(mut record) = entry else { continue };
+            if let Some(Err(why)) = self.blobs.as_ref().map(|blobs| blobs.resolve(&mut record)) {
+                tracing::warn!(position = %record.position, %why, "a record of the past is passed over");
+                continue;
+            }
+            each(&record);
+        }
+    }
+
     /// The append time of the first record from here on that can be read, before a position.
     fn time(&self, from: Position, to: Position) -> Result<Option<Time>, String> {
         let mut at = from;
@@ -62,14 +111,7 @@ impl<D: Disk> Past for LogPast<D> {
             let wanted = usize::try_from(to.0 - at.0).unwrap_or(CHUNK).min(CHUNK);
             let entries = self.reader.read(at, wanted, CHUNK_BYTES).map_err(text)?;
             let Some(last) = entries.last().map(Entry::position) else { return Ok(()) };
-            for entry in entries {
-                let Entry::Record(mut record) = entry else { continue };
-                if let Some(Err(why)) = self.blobs.as_ref().map(|blobs| blobs.resolve(&mut record)) {
-                    tracing::warn!(position = %record.position, %why, "a record of the past is passed over");
-                    continue;
-                }
-                each(&record);
-            }
+            self.whole(entries, each);
             at = last.next();
         }
         Ok(())

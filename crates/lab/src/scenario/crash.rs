@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ensue_engine::{Engine, Past};
-use ensue_event::{Position, Record, Time};
+use ensue_engine::Engine;
+use ensue_event::Record;
 
 use super::{Error, Played};
+use crate::history::Records;
 
 /// Rows as a store holds them: table and key, and value.
 pub type Rows = BTreeMap<(&'static str, Vec<u8>), Vec<u8>>;
@@ -42,24 +43,6 @@ pub struct Lived {
     pub played: Played,
     /// All rows at the end.
     pub rows: Rows,
-}
-
-/// The records before the one at hand, for rules that start in the past.
-pub(super) struct Before<'a>(pub(super) &'a [Record]);
-
-impl Past for Before<'_> {
-    fn first(&self) -> Position {
-        Position(0)
-    }
-
-    fn since(&self, time: Time) -> Result<Position, String> {
-        Ok(Position(self.0.partition_point(|record| record.at < time) as u64))
-    }
-
-    fn read(&self, from: Position, to: Position, each: &mut dyn FnMut(&Record)) -> Result<(), String> {
-        self.0.iter().filter(|record| record.position >= from && record.position < to).for_each(each);
-        Ok(())
-    }
 }
 
 /// The store that an engine writes behind to.
@@ -96,7 +79,7 @@ impl Store {
             engine.loaded().map_err(|why| failed(why.to_string()))?;
         }
         for (at, record) in log.iter().enumerate().skip(self.saved) {
-            let before = Before(log.get(..at).unwrap_or_default());
+            let before = Records(log.get(..at).unwrap_or_default());
             engine.fold_with(record, &before).map_err(|why| failed(why.to_string()))?;
             engine.settle();
         }

@@ -12,9 +12,10 @@ use ensue_lang::{Mock, Scenario};
 use ensue_pump::pump::BACKFILL_RECORDS;
 use serde_json::{Value, json};
 
-use super::crash::{Before, Crashes, From, Lived, Store};
+use super::crash::{Crashes, From, Lived, Store};
 use super::given::{self, Comes};
 use super::{Beside, Call, Error, Played};
+use crate::history::Records;
 
 /// The time at which every scenario starts: 2026-01-01T00:00:00Z, a Thursday.
 pub(super) const START: Time = Time::from_secs(1_767_225_600);
@@ -197,7 +198,7 @@ impl<'a> Stage<'a> {
             let position = Position(self.played.records.len() as u64);
             let record = Record { position, at: self.now, origin, event };
             self.played.watch(&record);
-            let before = Before(&self.played.records);
+            let before = Records(&self.played.records);
             let outcome = self.engine.fold_with(&record, &before).map_err(|why| Error::Fold(why.to_string()))?;
             self.engine.settle();
             self.played.decided(&self.engine, position);

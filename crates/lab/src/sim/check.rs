@@ -12,6 +12,8 @@ use ensue_state::{Memory, State};
 
 use super::node::{Node, quarantined, text};
 use super::outside::Outside;
+use crate::replay::report::RuleReport;
+use crate::replay::{Options, replay};
 
 /// How long an id is known: after a clock that jumped a year it comes as new.
 const DEDUPE: Span = Span::hours(72);
@@ -34,12 +36,32 @@ pub(super) fn all(node: &Node, outside: &Outside, violations: &mut Vec<String>) 
     }
     runs(node, &mut wrong);
     held(node, &mut wrong);
+    if outside.replayed
+        && let Err(why) = replayed(node)
+    {
+        wrong.push(why);
+    }
     match rebuilt(node) {
         Ok((live, anew)) if live == anew => {}
         Ok((live, anew)) => wrong.push(difference(&live, &anew)),
         Err(why) => wrong.push(format!("the state cannot be folded anew: {why}")),
     }
     violations.append(&mut wrong);
+}
+
+/// What was recorded, taken through the same rules once more, fires as it fired; with its runs, and without.
+fn replayed(node: &Node) -> Result<(), String> {
+    let log = LogPast::new(node.log.reader(), None);
+    for rules_only in [false, true] {
+        let options = Options { rules_only, ..Options::default() };
+        let report = replay(&log, None, &options, &mut |_| {}).map_err(|why| format!("a replay: {why}"))?;
+        let differs = |rule: &&RuleReport| rule.gone_count + rule.new_count + rule.changed_count > 0;
+        if let Some(rule) = report.rules.iter().find(differs) {
+            let told = serde_json::to_string(rule).map_err(text)?;
+            return Err(format!("a replay is not what was recorded (without runs: {rules_only}): {told}"));
+        }
+    }
+    Ok(())
 }
 
 /// Nothing acknowledged is lost or there twice; no firing is decided twice; emissions stand in the order of decision.

@@ -26,6 +26,8 @@ pub(super) struct Outside {
     pub(super) ids: u64,
     /// Rules that remember run too.
     pub(super) remembers: bool,
+    /// The log is replayed at the end.
+    pub(super) replayed: bool,
 }
 
 /// What the systems that actions talk to saw.
@@ -38,7 +40,7 @@ pub(super) struct Ledger {
 }
 
 impl Outside {
-    pub(super) fn new(remembers: bool) -> Outside {
+    pub(super) fn new(remembers: bool, replayed: bool) -> Outside {
         let store = Memory::lagging(TABLES).unwrap_or_else(|why| unreachable!("the tables' names are ours: {why}"));
         Outside {
             disk: FaultDisk::new(),
@@ -53,6 +55,7 @@ impl Outside {
             under_way: Vec::new(),
             ids: 0,
             remembers,
+            replayed,
         }
     }
 

@@ -55,7 +55,7 @@ impl WhyNot {
         tree
     }
 
-    fn one(&self, decider: &Decider, known: &OfRule, now: Time, config: &Compiled) -> Tree {
+    pub(super) fn one(&self, decider: &Decider, known: &OfRule, now: Time, config: &Compiled) -> Tree {
         let name = &decider.name;
         let mut lines: Vec<Tree> = known.fired.iter().map(|fired| firing(name, fired)).collect();
         let parked = known.fired.iter().any(|fired| fired.parked.is_some());

@@ -12,6 +12,7 @@
 
 mod graph;
 mod past;
+mod replay;
 
 mod example;
 mod fuzz;

@@ -37,7 +37,7 @@ fn files(folder: &Path, out: &mut Vec<PathBuf>) {
 }
 
 /// The scenarios of a file, with their configuration.
-fn read(path: &Path) -> Result<(Vec<ConfigFile>, Vec<Scenario>), String> {
+pub(crate) fn read(path: &Path) -> Result<(Vec<ConfigFile>, Vec<Scenario>), String> {
     let name = path.strip_prefix(folder()).unwrap().display().to_string();
     let files = vec![ConfigFile { path: name, text: std::fs::read_to_string(path).unwrap() }];
     let checked = ensue_engine::config::check(&files);
@@ -49,7 +49,7 @@ fn read(path: &Path) -> Result<(Vec<ConfigFile>, Vec<Scenario>), String> {
     Ok((vec![ConfigFile { path: files[0].path.clone(), text }], scenarios))
 }
 
-fn all() -> Vec<PathBuf> {
+pub(crate) fn all() -> Vec<PathBuf> {
     let mut paths = Vec::new();
     files(&folder(), &mut paths);
     let only = std::env::var("SPEC").unwrap_or_default();
