@@ -41,14 +41,8 @@ pub(crate) enum Command {
         /// The folder, or one file.
         path: PathBuf,
     },
-    /// Play the scenarios of a folder in virtual time.
-    Test {
-        /// The folder.
-        path: PathBuf,
-        /// Only scenarios whose name holds this.
-        #[arg(long)]
-        name: Option<String>,
-    },
+    /// Play scenarios in virtual time.
+    Test(Test),
     /// Send an event.
     Emit(Emit),
     /// List events, follow them, or destroy some.
@@ -155,6 +149,28 @@ pub(crate) enum Command {
         /// `records`, `language` or `cli`.
         page: String,
     },
+}
+
+/// Play scenarios in virtual time.
+///
+/// A file is a configuration, and so is a folder with a manifest in it, with all that is below it. A folder without is
+/// looked through: each folder in it is a configuration of its own, but for those that its `.ensueignore` names, one a
+/// line; where one of them holds nothing but scenarios, the whole is one configuration. A variable of the environment is
+/// what the scenario's `env` says, else what it is here, else something that can stand in its place.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Test {
+    /// Folders, or files.
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only scenarios whose name holds this.
+    #[arg(long, value_name = "TEXT", alias = "name")]
+    pub(crate) filter: Option<String>,
+    /// Play them again whenever something changes.
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Also write a report in JUnit's form.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
 }
 
 /// Run the engine.

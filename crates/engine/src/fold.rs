@@ -20,6 +20,8 @@ pub struct Engine {
     pub(crate) config: Arc<Compiled>,
     /// What it will go by when the record at hand is settled.
     pub(crate) next_config: Option<Arc<Compiled>>,
+    /// Configurations that whoever drives it has compiled already.
+    pub(crate) prepared: Vec<Prepared>,
     /// Compiled definitions: nothing but a memory of what `definitions` says.
     pub(crate) graphs: BTreeMap<Digest, Arc<Pinned>>,
     /// The record at hand.
@@ -38,6 +40,15 @@ pub struct Engine {
     pub(crate) seating: bool,
     /// A rule is taken through the past; whether it acts on that.
     pub(crate) filling: Option<bool>,
+}
+
+/// The files of a configuration, and what they are compiled.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The files.
+    pub files: Arc<[ours::ConfigFile]>,
+    /// What [`config::check`] makes of them.
+    pub compiled: Arc<Compiled>,
 }
 
 /// A pinned definition, compiled.
@@ -96,6 +107,7 @@ impl Engine {
             state: State::new(),
             config: Arc::new(Compiled::empty()),
             next_config: None,
+            prepared: Vec::new(),
             graphs: BTreeMap::new(),
             position: Position(0),
             now: Time::MIN,
@@ -108,6 +120,21 @@ impl Engine {
         }
     }
 
+    /// A record that applies exactly these files need not compile them again. Nothing but time is saved by it.
+    pub fn prepare(&mut self, prepared: Prepared) {
+        self.prepared.push(prepared);
+    }
+
+    /// What the files of a configuration record are.
+    pub(crate) fn compiled(&self, files: &[ours::ConfigFile]) -> Result<Arc<Compiled>, Poison> {
+        if let Some(known) = self.prepared.iter().find(|known| *known.files == *files) {
+            return Ok(Arc::clone(&known.compiled));
+        }
+        let mut checked = config::check(files);
+        let compiled = checked.compiled.take().map(Arc::new);
+        compiled.ok_or_else(|| Poison::Configuration(checked.render(false)))
+    }
+
     /// Takes a row from the store, at start-up.
     pub fn load(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<(), String> {
         self.state.load(table, key, value)
@@ -117,7 +144,7 @@ impl Engine {
     pub fn loaded(&mut self) -> Result<(), Poison> {
         let current = self.state.config.get(&"current".to_owned()).cloned();
         if let Some(applied) = current {
-            self.config = Arc::new(compile(&applied.config.files)?);
+            self.config = self.compiled(&applied.config.files)?;
         }
         self.now = self.state.meta.at;
         Ok(())
@@ -318,10 +345,4 @@ impl Engine {
         let occurred = record.event.occurred();
         self.state.sources.put(name, crate::state::SourceState { events, last: record.at, occurred });
     }
-}
-
-/// Compiles the files of a configuration record.
-pub(crate) fn compile(files: &[ours::ConfigFile]) -> Result<Compiled, Poison> {
-    let mut checked = config::check(files);
-    checked.compiled.take().ok_or_else(|| Poison::Configuration(checked.render(false)))
 }

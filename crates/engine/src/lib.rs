@@ -45,7 +45,7 @@ pub mod emit;
 pub use backfill::Past;
 pub use config::Compiled;
 pub use correlate::{Waiting, halves};
-pub use fold::{Engine, Outcome, Poison};
+pub use fold::{Engine, Outcome, Poison, Prepared};
 pub use records::source::{GRACE, Gap};
 pub use state::{Decided, Decision, Outboxed, Row, State, Verdict};
 

@@ -14,6 +14,7 @@ mod tell;
 
 use std::rc::Rc;
 
+use ensue_engine::config::Decider;
 use ensue_engine::decide::Seen;
 use ensue_engine::emit::correlation;
 use ensue_engine::{Compiled, Decision, Engine, Waiting};
@@ -46,7 +47,7 @@ pub fn why_not(what: &str, rule: Option<&str>, history: &dyn History, engine: &E
 /// the half-matches under the event's key. Also whether the event meets an item of the rule at all.
 pub(crate) fn not(
     record: &Record,
-    decider: &ensue_engine::config::Decider,
+    decider: &Decider,
     decided: impl Iterator<Item = (Option<Position>, Decision)>,
     waiting: Vec<Waiting>,
     now: Time,
@@ -57,6 +58,24 @@ pub(crate) fn not(
     let known = facts::OfRule { decided, waiting, ..facts::OfRule::default() };
     let met = items::items(&asked, decider, config).iter().any(items::ItemTold::met);
     (asked.one(decider, &known, now, config), met)
+}
+
+/// Of these records the one that came nearest to an item of the rule by its patterns; of several the first.
+pub fn nearest<'r>(rule: &str, records: impl Iterator<Item = &'r Record>, config: &Compiled) -> Option<&'r Record> {
+    let decider = config.rule(rule)?;
+    let mut best: Option<(f64, &Record)> = None;
+    for record in records {
+        let ratio = near(decider, &View::new(&record.event));
+        if best.is_none_or(|(most, _)| ratio > most) {
+            best = Some((ratio, record));
+        }
+    }
+    best.map(|(_, record)| record)
+}
+
+/// The largest share of fields of one of its items that an event meets.
+fn near(decider: &Decider, view: &View<'_>) -> f64 {
+    decider.watches.iter().map(|watch| watch.pattern.explain(view).ratio()).fold(0.0, f64::max)
 }
 
 /// A question: an event, and how near each rule is to it by its patterns.
@@ -85,10 +104,7 @@ impl WhyNot {
     pub fn of(what: &str, rule: Option<&str>, history: &dyn History, config: &Compiled) -> Result<WhyNot, Error> {
         let record = find(what, history).ok_or_else(|| Error::Unknown(what.to_owned()))?;
         let view = View::new(&record.event);
-        let near = |decider: &ensue_engine::config::Decider| {
-            let ratios = decider.watches.iter().map(|watch| watch.pattern.explain(&view).ratio());
-            Near { rule: decider.name.to_string(), ratio: ratios.fold(0.0, f64::max) }
-        };
+        let near = |decider: &Decider| Near { rule: decider.name.to_string(), ratio: near(decider, &view) };
         let near = match rule {
             None => config.rules.iter().map(near).collect(),
             Some(written) => {

@@ -520,8 +520,13 @@ static BODY: Shape = Shape {
 pub(crate) static SCENARIO: Shape = Shape {
     what: "a scenario",
     fields: &[
+        Field::new("env", Ty::Map(&Ty::Text), "Variables of the environment, as this scenario finds them."),
         Field::new("given", Ty::List(&Ty::Object(&GIVEN)), "What happens.").required(),
-        Field::new("actions", Ty::Map(&Ty::Object(&MOCK)), "What actions answer."),
+        Field::new(
+            "actions",
+            Ty::Map(&Ty::Either(&[Ty::List(&Ty::Object(&MOCK)), Ty::Object(&MOCK)])),
+            "What actions answer; of several the first whose `when` fits.",
+        ),
         Field::new("expect", Ty::List(&Ty::Object(&EXPECT)), "What must come of it.").required(),
         Field::new("until", Ty::Duration, "How long it goes on after the last event."),
     ],
@@ -552,7 +557,14 @@ static GIVEN: Shape = Shape {
         Field::new("source", Ty::Object(&SOURCE_SAYS), "What a source says of itself."),
     ],
     one_of: &["event", "apply", "restart", "operator", "source"],
-    habits: &[("config", "apply"), ("command", "operator")],
+    habits: &[
+        ("config", "apply"),
+        ("command", "operator"),
+        ("approve", "operator: {approve: RULE, step: STEP}"),
+        ("cancel", "operator: {cancel: RULE}"),
+        ("freeze", "operator: {freeze: {}}"),
+        ("thaw", "operator: {thaw: {}}"),
+    ],
 };
 
 static RESTART: Shape = Shape {
@@ -569,9 +581,48 @@ static OPERATOR: Shape = Shape {
         Field::new("mode", Ty::Choice(&["live", "shadow", "paused"]), "With `rule`: its mode from then on."),
         Field::new("redrive", Ty::Ref, "All parked firings of this rule go on."),
         Field::new("discard", Ty::Ref, "All parked firings of this rule are dropped."),
+        Field::new("approve", Ty::Ref, "The runs of this rule in which `step` asks get an answer: yes."),
+        Field::new("refuse", Ty::Bool, "With `approve`: no instead of yes."),
+        Field::new("cancel", Ty::Ref, "The runs of this rule that are not over are ended."),
+        Field::new("retry", Ty::Ref, "The failed runs of this rule start once more."),
+        Field::new("resume", Ty::Ref, "The failed runs of this rule go on at the step that failed."),
+        Field::new("from", Ty::Text, "With `resume`: at this step instead."),
+        Field::new("skip", Ty::Ref, "In the runs of this rule `step` is taken as done."),
+        Field::new("settle", Ty::Ref, "In the runs of this rule it is said what became of an uncertain `step`."),
+        Field::new("verdict", Ty::Choice(&["done", "failed", "retry"]), "With `settle`: what."),
+        Field::new("rollback", Ty::Ref, "What the runs of this rule did is taken back, where they are over."),
+        Field::new("step", Ty::Text, "With `approve`, `skip` or `settle`: the path of the step."),
+        Field::new("key", RUN_KEY, "Only runs of this key."),
+        Field::new("freeze", Ty::Object(&FREEZE), "Effects are held."),
+        Field::new("thaw", Ty::Object(&THAW), "Held effects go on."),
+        Field::new("by", Ty::Text, "Who asks; `scenario` if left out."),
+        Field::new("roles", Ty::List(&Ty::Text), "The roles of who asks."),
+        Field::new("reason", Ty::Text, "Why."),
     ],
-    one_of: &["rule", "redrive", "discard"],
-    habits: &[("pause", "rule: NAME, mode: paused"), ("resume", "rule: NAME, mode: live")],
+    one_of: &[
+        "rule", "redrive", "discard", "approve", "cancel", "retry", "resume", "skip", "settle", "rollback", "freeze",
+        "thaw",
+    ],
+    habits: &[
+        ("pause", "rule: NAME, mode: paused"),
+        ("refused", "approve: RULE, step: STEP, refuse: true"),
+        ("actor", "by"),
+        ("role", "roles"),
+        ("run", "the verb: cancel: RULE"),
+    ],
+};
+
+const RUN_KEY: Ty = Ty::Either(&[Ty::List(&Ty::Text), Ty::Text]);
+const ONLY_CONNECTION: Field = Field::new("connection", Ty::Ref, "Only those through this connection.");
+const ONLY_RULE: Field = Field::new("rule", Ty::Ref, "Only those of this rule.");
+
+static FREEZE: Shape = Shape { what: "`freeze`", fields: &[ONLY_CONNECTION, ONLY_RULE], one_of: &[], habits: &[] };
+
+static THAW: Shape = Shape {
+    what: "`thaw`",
+    fields: &[ONLY_CONNECTION, ONLY_RULE, Field::new("discard", Ty::Bool, "They fail as cancelled instead.")],
+    one_of: &[],
+    habits: &[],
 };
 
 static SOURCE_SAYS: Shape = Shape {
@@ -587,36 +638,65 @@ static SOURCE_SAYS: Shape = Shape {
 static MOCK: Shape = Shape {
     what: "the answers of an action",
     fields: &[
+        Field::new("when", Ty::Object(&CALL), "Only such calls; all if left out."),
         RETURNS,
         FAILS_WITH,
+        UNCERTAIN,
         AFTER,
         Field::new("sequence", Ty::List(&Ty::Object(&ANSWER)), "One after the other; the last goes on for ever."),
     ],
-    one_of: &["returns", "fails", "sequence"],
+    one_of: &["returns", "fails", "uncertain", "sequence"],
     habits: ANSWER_HABITS,
+};
+
+static CALL: Shape = Shape {
+    what: "`when` of an answer",
+    fields: &[
+        Field::new("rule", Ty::Ref, "Those of this rule's runs."),
+        Field::new("step", Ty::Text, "Those of this step, by its path: `build`, or `call/build` in a called workflow."),
+        Field::new("with", Ty::Map(&Ty::Any), "Those that are called with at least these values."),
+    ],
+    one_of: &[],
+    habits: &[("action", "the key that the answer stands under")],
 };
 
 static ANSWER: Shape = Shape {
     what: "an answer of an action",
-    fields: &[RETURNS, FAILS_WITH, AFTER],
-    one_of: &["returns", "fails"],
+    fields: &[RETURNS, FAILS_WITH, UNCERTAIN, AFTER],
+    one_of: &["returns", "fails", "uncertain"],
     habits: ANSWER_HABITS,
 };
 
 const RETURNS: Field = Field::new("returns", Ty::Any, "It succeeds with these outputs.");
 const FAILS_WITH: Field = Field::new("fails", Ty::Object(&FAILS), "It fails.");
+const UNCERTAIN: Field = Field::new("uncertain", Ty::Text, "Nobody knows whether it was done, and this is why.");
 const AFTER: Field = Field::new("after", Ty::Duration, "How long that takes; it is done at once if left out.");
-const ANSWER_HABITS: &[(&str, &str)] =
-    &[("return", "returns"), ("fail", "fails"), ("error", "fails"), ("outputs", "returns")];
+const ANSWER_HABITS: &[(&str, &str)] = &[
+    ("return", "returns"),
+    ("fail", "fails"),
+    ("error", "fails"),
+    ("outputs", "returns"),
+    ("answers", "sequence"),
+    ("takes", "after"),
+    ("delay", "after"),
+    ("step", "when: {step: STEP}"),
+];
 
 static FAILS: Shape = Shape {
     what: "a failure",
     fields: &[
         Field::new("name", Ty::Text, "The error's name; StepFailed if left out."),
         Field::new("message", Ty::Text, "Its message."),
+        Field::new(
+            "retryable",
+            Ty::Bool,
+            "Whether another try may help; if left out, it may after Connect, Timeout and Status.",
+        ),
+        Field::new("retryAfter", Ty::Duration, "When the other side asks to be tried again."),
+        Field::new("details", Ty::Any, "What else is known: `error.details`."),
     ],
     one_of: &[],
-    habits: &[],
+    habits: &[("error", "name"), ("reason", "message")],
 };
 
 static EXPECT: Shape = Shape {
@@ -628,20 +708,27 @@ static EXPECT: Shape = Shape {
         Field::new("parked", TIMES, "With `rule`: how many firings wait for a person at the end."),
         Field::new("waiting", TIMES, "With `rule`: how many half-matches wait at the end."),
         Field::new("action", Ty::Text, "An action is called."),
-        Field::new("run", Ty::Ref, "A run of this rule ends."),
-        Field::new("status", Ty::Choice(STATUSES), "With `run`: as what."),
+        Field::new("run", Ty::Ref, "A run of this rule is there."),
+        Field::new("step", Ty::Text, "With `run`: this step of it; with `action`: called by this step; by its path."),
+        Field::new("status", Ty::Choice(STATUSES), "With `run`: how it, or the step, stands at the end."),
+        Field::new("error", Ty::Text, "With `run`: the name of the error that it, or the step, ended with."),
+        Field::new("order", Ty::List(&Ty::Text), "These are called in this order, actions by name, steps by path."),
         Field::new("event", Ty::Text, "An event of this type is there."),
         Field::new("decision", Ty::Ref, "This rule decides something else than to fire."),
         Field::new("verdict", Ty::Choice(VERDICTS), "With `decision`: what."),
-        Field::new("refused", Ty::Text, "What `apply` gives is refused, with this in the message."),
+        Field::new(
+            "refused",
+            Ty::Text,
+            "What `apply` gives, or `operator` asks for, is refused, with this in the message.",
+        ),
         Field::new("times", TIMES, "How often; at least once if left out."),
         Field::new("at", Ty::Duration, "Only what happens exactly then, from the start."),
-        Field::new("key", Ty::Either(&[Ty::List(&Ty::Text), Ty::Text]), "With `rule` or `decision`: only of this key."),
+        Field::new("key", RUN_KEY, "With `rule`, `run` or `decision`: only of this key."),
         Field::new("with", Ty::Map(&Ty::Any), "With `action` or `decision`: with at least these values."),
         Field::new("data", Ty::Any, "With `event`: with at least these data."),
     ],
-    one_of: &["rule", "action", "run", "event", "decision", "refused"],
-    habits: &[("count", "times")],
+    one_of: &["rule", "action", "run", "event", "decision", "refused", "order"],
+    habits: &[("count", "times"), ("denied", "run: RULE, step: STEP, error: Denied"), ("emitted", "event")],
 };
 
 const TIMES: Ty = Ty::Int(0, 1_000_000_000);
@@ -670,4 +757,5 @@ const VERDICTS: &[&str] = &[
     "refused",
 ];
 
-const STATUSES: &[&str] = &["running", "succeeded", "failed", "cancelled", "uncertain"];
+/// Of runs, and of their steps.
+const STATUSES: &[&str] = &["running", "succeeded", "failed", "cancelled", "uncertain", "backoff", "skipped"];

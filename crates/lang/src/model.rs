@@ -18,7 +18,9 @@ pub use rule::{
     Backfill, Batch, Concurrency, Debounce, Dedupe, Excess, Group, Item, KeySpec, Late, Order, OrderBy, PatternSpec,
     Repeat, Rule, RuleMode, RuleSpec, Running, Start, Storm, Throttle, TimeBy, When, WhenKind,
 };
-pub use scenario::{Event, Expect, Given, Happening, Manifests, Mock, Scenario, ScenarioSpec, Subject};
+pub use scenario::{
+    Answers, Asks, Calls, Event, Expect, Given, Happening, Manifests, Mock, Scenario, ScenarioSpec, Subject, Verb,
+};
 pub use step::{
     Approve, Backoff, Branch, Cache, Case, Catch, Foreach, Jitter, Join, OnTimeout, Parallel, Retry, Since, Step,
     StepKind, UntilTime, Wait, WaitFor,

@@ -1,44 +1,19 @@
 //! `ensue check`: every mistake of every file, in one pass.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use ensue_engine::config::{Checked, check as compile};
-use ensue_event::ours::ConfigFile;
 use ensue_lang::Severity;
+use indexmap::IndexMap;
 use serde_json::json;
 
 use super::configured;
+use super::folder::{Manifests, read};
 use crate::errors::Error;
 use crate::output::Output;
 
-/// Files to look at only: a variable of the environment that is not set here stands as its own name, since nothing is
-/// done with it. Also the names of those.
-pub(crate) fn read(path: &Path) -> Result<(Vec<ConfigFile>, BTreeSet<String>), Error> {
-    let unset = RefCell::new(BTreeSet::new());
-    let lookup = |name: &str| {
-        std::env::var(name).ok().or_else(|| {
-            unset.borrow_mut().insert(name.to_owned());
-            Some(name.to_owned())
-        })
-    };
-    if !path.exists() {
-        return Err(Error::File {
-            path: path.display().to_string(),
-            why: "there is no such file or folder".to_owned(),
-        });
-    }
-    let files = ensue_node::read_folder_with(path, &lookup).map_err(|why| Error::Other(why.to_string()))?;
-    if files.is_empty() {
-        let why = "no manifest is here (*.yaml, *.yml)".to_owned();
-        return Err(Error::File { path: path.display().to_string(), why });
-    }
-    Ok((files, unset.into_inner()))
-}
-
 pub(crate) fn check(path: &Path, output: Output) -> Result<(), Error> {
-    let (files, unset) = read(path)?;
+    let Manifests { files, unset } = read(path, &IndexMap::new())?;
     let mut checked = compile(&files);
     ensue_lab::graph::look(&mut checked);
     let (errors, warnings) = count(&checked);
@@ -83,10 +58,14 @@ fn count(checked: &Checked) -> (usize, usize) {
 }
 
 fn summary(errors: usize, warnings: usize, files: usize) -> String {
-    let many = |count: usize, one: &str| match count {
+    format!("{}, {} in {}", counted(errors, "error"), counted(warnings, "warning"), counted(files, "file"))
+}
+
+/// So many of something.
+pub(crate) fn counted(count: usize, one: &str) -> String {
+    match count {
         0 => format!("no {one}s"),
         1 => format!("1 {one}"),
         _ => format!("{count} {one}s"),
-    };
-    format!("{}, {} in {}", many(errors, "error"), many(warnings, "warning"), many(files, "file"))
+    }
 }

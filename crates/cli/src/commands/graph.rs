@@ -5,14 +5,16 @@ use std::path::Path;
 
 use ensue_engine::config::check as compile;
 use ensue_lab::graph::{By, Does, Edge, From, Graph, Loop, loops, way};
+use indexmap::IndexMap;
 use serde_json::json;
 
-use super::check::{complain, read};
+use super::check::complain;
+use super::folder::read;
 use crate::errors::Error;
 use crate::output::Output;
 
 pub(crate) fn graph(path: &Path, output: Output) -> Result<(), Error> {
-    let (files, _) = read(path)?;
+    let files = read(path, &IndexMap::new())?.files;
     let checked = compile(&files);
     let Some(config) = &checked.compiled else { return Err(complain(&checked, files.len())) };
     let graph = Graph::of(config);

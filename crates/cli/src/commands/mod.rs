@@ -6,6 +6,7 @@ mod configured;
 mod demo;
 mod emit;
 mod events;
+mod folder;
 mod freeze;
 mod graph;
 mod locks;
@@ -31,7 +32,7 @@ pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
     match args.command {
         Command::Up(up) => wait(up::up(up, output)),
         Command::Check { path } => check::check(&path, output),
-        Command::Test { path, name } => test::test(&path, name.as_deref(), output),
+        Command::Test(what) => test::test(&what, output),
         Command::Emit(emit) => wait(emit::emit(emit, output)),
         Command::Events(events) => wait(events::events(events, output)),
         Command::Runs(runs) => wait(runs::runs(runs, output)),

@@ -8,12 +8,12 @@ use ensue_event::ours::{ConfigApplied, Ours};
 use ensue_lang::{Order, OrderBy, Start};
 
 use crate::config::Compiled;
-use crate::fold::{Engine, Poison, compile};
+use crate::fold::{Engine, Poison};
 use crate::state::{Applied, Verdict};
 
 impl Engine {
     pub(crate) fn configuration(&mut self, config: ConfigApplied) -> Result<(), Poison> {
-        let compiled = compile(&config.files)?;
+        let compiled = self.compiled(&config.files)?;
         let mut used: BTreeSet<Digest> = self.config.rules.iter().map(|decider| decider.digest).collect();
         used.extend(self.state.runs.iter().map(|(_, run)| run.definition));
         used.extend(self.state.parked.iter().map(|(_, parked)| parked.fired.definition));
@@ -49,7 +49,7 @@ impl Engine {
         self.sources_of(&compiled);
         self.state.meta.observe = config.observe;
         self.state.config.put("current".into(), Applied { position: self.position, config });
-        self.next_config = Some(Arc::new(compiled));
+        self.next_config = Some(compiled);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use ensue_event::ours::Mode;
 use ensue_lang::{Expect, Scenario, Subject};
 use serde_json::Value;
 
-use super::{Played, Ran, full};
+use super::{Call, Played, Ran, full, near, same_step};
 
 /// How a scenario went.
 #[derive(Debug, Clone)]
@@ -31,15 +31,21 @@ pub struct Difference {
     pub expected: String,
     /// What happened instead, a line each.
     pub actual: Vec<String>,
+    /// The rule that did not fire, or not often enough.
+    pub silent: Option<String>,
+    /// What kept it from firing, a line each.
+    pub why_not: Vec<String>,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}:{}", self.file, self.line)?;
         writeln!(f, "  expected  {}", self.expected)?;
-        for (at, line) in self.actual.iter().enumerate() {
-            let label = if at == 0 { "happened" } else { "" };
-            writeln!(f, "  {label:8}  {line}")?;
+        for (label, lines) in [("happened", &self.actual), ("why not", &self.why_not)] {
+            for (at, line) in lines.iter().enumerate() {
+                let label = if at == 0 { label } else { "" };
+                writeln!(f, "  {label:8}  {line}")?;
+            }
         }
         Ok(())
     }
@@ -54,49 +60,59 @@ pub(super) fn compare(scenario: &Scenario, played: Played) -> Outcome {
     Outcome { differences, unnamed, played }
 }
 
-/// What was counted, where it was counted, and what is to be shown where the count is another one.
+/// What was counted.
 struct Counted {
     what: String,
     count: usize,
     wanted: Option<u32>,
-    near: Vec<String>,
 }
 
 fn one(scenario: &Scenario, expect: &Expect, played: &Played) -> Vec<Difference> {
+    let differs = |one: Counted| {
+        let (fits, wanted, few) = match one.wanted {
+            Some(times) => {
+                let wanted = usize::try_from(times).unwrap_or(usize::MAX);
+                (one.count == wanted, near::times_of(wanted), one.count < wanted)
+            }
+            None => (one.count > 0, "at least once".to_owned(), true),
+        };
+        if fits {
+            return None;
+        }
+        let mut actual = vec![near::times_of(one.count)];
+        actual.extend(near::near(scenario, expect, played).into_iter().take(20));
+        let (file, line) = (scenario.file.clone(), expect.span.line);
+        let silent = match &expect.subject {
+            Subject::Rule { rule, .. } if few && one.what.contains(" fires") => Some(full(rule, scenario)),
+            _ => None,
+        };
+        let expected = format!("{} {wanted}", one.what);
+        Some(Difference { file, line, expected, actual, silent, why_not: Vec::new() })
+    };
+    count(scenario, expect, played).into_iter().filter_map(differs).collect()
+}
+
+/// Counts what an expectation is about.
+fn count(scenario: &Scenario, expect: &Expect, played: &Played) -> Vec<Counted> {
     let at = expect.at.map(Span);
     let then = |time: Span| at.is_none_or(|at| at == time);
     let keyed = |key: &Option<String>| expect.key.as_ref().is_none_or(|wanted| key.as_ref() == Some(wanted));
-    let mut where_ = expect.key.as_ref().map_or_else(String::new, |key| format!(" for {key}"));
+    let mut suffix = near::of(&expect.key);
     if let Some(at) = at {
-        where_.push_str(&format!(" at {at}"));
+        suffix.push_str(&format!(" at {at}"));
     }
     let wanted = expect.times;
-    let counted: Vec<Counted> = match &expect.subject {
+    let one = |what: String, count: usize| vec![Counted { what: format!("{what}{suffix}"), count, wanted }];
+    match &expect.subject {
         Subject::Rule { rule, shadow, parked, waiting } => {
             let name = full(rule, scenario);
-            let mut near: Vec<String> = Vec::new();
-            for fired in played.fired.iter().filter(|fired| fired.rule == name) {
-                near.push(format!("it fired at {}{}{}", fired.at, of(&fired.key), shade(fired.mode)));
-            }
-            // Errors are shown below, with the record that they are about.
-            let told = played.decisions.iter().filter(|one| one.rule == name && one.verdict != "error");
-            near.extend(told.map(decision));
-            let others = played.times(Mode::Live);
-            near.extend(
-                others
-                    .iter()
-                    .filter(|(rule, _)| **rule != name)
-                    .map(|(rule, times)| format!("rule {rule} fired {}", times_of(*times as usize))),
-            );
-            near.extend(played.errors.clone());
             let fires = |mode: Mode| {
                 let all = played.fired.iter().filter(|fired| fired.rule == name && fired.mode == mode);
                 all.filter(|fired| then(fired.at) && keyed(&fired.key)).count()
             };
             let mut all = Vec::new();
             let mut add = |what: &str, count: usize, wanted: Option<u32>| {
-                let what = format!("rule {name} {what}{where_}");
-                all.push(Counted { what, count, wanted, near: near.clone() });
+                all.push(Counted { what: format!("rule {name} {what}{suffix}"), count, wanted });
             };
             if wanted.is_some() || (shadow.is_none() && parked.is_none() && waiting.is_none()) {
                 add("fires", fires(Mode::Live), wanted);
@@ -114,138 +130,85 @@ fn one(scenario: &Scenario, expect: &Expect, played: &Played) -> Vec<Difference>
             }
             all
         }
-        Subject::Action { action, with } => {
-            let wanted_with = with.clone().unwrap_or(Value::Null);
-            let calls: Vec<_> = played.calls.iter().filter(|call| call.action == *action).collect();
-            let met =
-                calls.iter().filter(|call| then(call.at) && lacks(&wanted_with, &call.with, "with").is_empty()).count();
-            let mut near = Vec::new();
-            for call in &calls {
-                let lacking = lacks(&wanted_with, &call.with, "with");
-                near.push(format!("{action} at {} by {}", call.at, call.by));
-                near.extend(lacking.iter().map(|line| format!("  {line}")));
-            }
-            if calls.is_empty() {
-                let mut others: Vec<&str> = played.calls.iter().map(|call| call.action.as_str()).collect();
-                others.sort_unstable();
-                others.dedup();
-                near.push(match others.is_empty() {
-                    true => "no action was called".to_owned(),
-                    false => format!("other actions were called: {}", others.join(", ")),
-                });
-                near.extend(failures(played));
-            }
-            let shown = if wanted_with.is_null() { String::new() } else { format!(" with {wanted_with}") };
-            vec![Counted { what: format!("action {action}{shown} is called{where_}"), count: met, wanted, near }]
+        Subject::Action { action, step, with } => {
+            let met = played.calls.iter().filter(|call| call.action == *action && then(call.at)).filter(|call| {
+                step.as_ref().is_none_or(|step| same_step(step, &call.step))
+                    && lacks(or_null(with), &call.with, "with").is_empty()
+            });
+            let by = step.as_ref().map_or_else(String::new, |step| format!(" by {step}"));
+            one(format!("action {action}{} is called{by}", shown(with)), met.count())
         }
-        Subject::Run { rule, status } => {
+        Subject::Run { rule, step, status, error } => {
             let name = full(rule, scenario);
-            let runs: Vec<_> = played.runs.iter().filter(|run| run.rule == name).collect();
-            let met = runs.iter().filter(|run| status.as_ref().is_none_or(|wanted| run.status == *wanted)).count();
-            let near = runs
-                .iter()
-                .map(|run| format!("a run of {name} {} {}", run.status, run.why.as_deref().unwrap_or_default()))
-                .collect();
-            let shown = status.as_deref().unwrap_or("there");
-            vec![Counted { what: format!("a run of {name} is {shown}"), count: met, wanted, near }]
+            let runs = played.runs.iter().filter(|run| run.rule == name && keyed(&run.key));
+            let fits = |is: &str, why: Option<&str>| {
+                status.as_ref().is_none_or(|wanted| is == wanted)
+                    && error.as_ref().is_none_or(|wanted| why == Some(wanted.as_str()))
+            };
+            let with = error.as_ref().map_or_else(String::new, |error| format!(" with {error}"));
+            let stands = status.as_deref().unwrap_or("there");
+            match step {
+                None => {
+                    let error = |run: &Ran| run.failed.as_ref().map(|(_, error)| error.name.clone());
+                    let met = runs.filter(|run| fits(&run.status, error(run).as_deref())).count();
+                    one(format!("a run of {name} is {stands}{with}"), met)
+                }
+                Some(path) => {
+                    let steps = runs.flat_map(|run| &run.steps).filter(|step| same_step(path, &step.path));
+                    let met = steps
+                        .filter(|step| fits(&step.status, step.error.as_ref().map(|error| error.name.as_str())))
+                        .count();
+                    one(format!("step {path} of a run of {name} is {stands}{with}"), met)
+                }
+            }
         }
         Subject::Event { kind, data } => {
-            let wanted_data = data.clone().unwrap_or(Value::Null);
-            let of_kind: Vec<_> = played.events.iter().filter(|event| event.kind == *kind).collect();
-            let met = of_kind
-                .iter()
-                .filter(|event| then(event.at) && lacks(&wanted_data, &event.data, "data").is_empty())
-                .count();
-            let mut near = Vec::new();
-            for event in &of_kind {
-                near.push(format!(
-                    "event {kind}{}",
-                    if at.is_some() { format!(" at {}", event.at) } else { String::new() }
-                ));
-                near.extend(lacks(&wanted_data, &event.data, "data").iter().map(|line| format!("  {line}")));
-            }
-            if of_kind.is_empty() {
-                let mut kinds: Vec<&str> = played.events.iter().map(|event| event.kind.as_str()).collect();
-                kinds.sort_unstable();
-                kinds.dedup();
-                near.push(format!("there were events of {}", kinds.join(", ")));
-            }
-            let shown = if wanted_data.is_null() { String::new() } else { format!(" with {wanted_data}") };
-            vec![Counted { what: format!("event {kind}{shown} is there{where_}"), count: met, wanted, near }]
+            let met = played.events.iter().filter(|event| {
+                event.kind == *kind && then(event.at) && lacks(or_null(data), &event.data, "data").is_empty()
+            });
+            one(format!("event {kind}{} is there", shown(data)), met.count())
         }
         Subject::Decision { rule, verdict, with } => {
             let name = full(rule, scenario);
-            let wanted_with = with.clone().unwrap_or(Value::Null);
-            let all: Vec<_> = played.decisions.iter().filter(|one| one.rule == name).collect();
-            let met = all
-                .iter()
-                .filter(|one| verdict.as_ref().is_none_or(|wanted| one.verdict == *wanted))
-                .filter(|one| then(one.at) && keyed(&one.key) && lacks(&wanted_with, &one.with, "with").is_empty())
-                .count();
-            let mut near: Vec<String> = all.into_iter().map(decision).collect();
-            if near.is_empty() {
-                near.push(format!("{name} decided nothing but to fire, {}", times_of(fires_of(played, &name))));
-            }
-            let shown = verdict.as_deref().unwrap_or("something");
-            let with = if wanted_with.is_null() { String::new() } else { format!(" with {wanted_with}") };
-            vec![Counted { what: format!("rule {name} decides {shown}{with}{where_}"), count: met, wanted, near }]
+            let met = played.decisions.iter().filter(|one| {
+                one.rule == name
+                    && verdict.as_ref().is_none_or(|wanted| one.verdict == *wanted)
+                    && then(one.at)
+                    && keyed(&one.key)
+                    && lacks(or_null(with), &one.with, "with").is_empty()
+            });
+            let decides = verdict.as_deref().unwrap_or("something");
+            one(format!("rule {name} decides {decides}{}", shown(with)), met.count())
         }
+        Subject::Order(names) => one(format!("{} are called in this order", names.join(", ")), in_order(names, played)),
         Subject::Refused { text } => {
             let count = played.refused.iter().filter(|why| why.contains(text.as_str())).count();
-            let lines = played.refused.iter().flat_map(|why| why.lines()).filter(|line| !line.is_empty());
-            let near = lines.map(str::to_owned).collect();
-            vec![Counted { what: format!("a configuration is refused with `{text}`"), count, wanted, near }]
+            one(format!("something is refused with `{text}`"), count)
         }
-    };
-    let differs = |one: Counted| {
-        let (fits, wanted) = match one.wanted {
-            Some(times) => (u32::try_from(one.count) == Ok(times), times_of(times as usize)),
-            None => (one.count > 0, "at least once".to_owned()),
-        };
-        if fits {
-            return None;
-        }
-        let mut actual = vec![times_of(one.count)];
-        actual.extend(one.near.into_iter().take(20));
-        let (file, line) = (scenario.file.clone(), expect.span.line);
-        Some(Difference { file, line, expected: format!("{} {wanted}", one.what), actual })
-    };
-    counted.into_iter().filter_map(differs).collect()
-}
-
-fn fires_of(played: &Played, rule: &str) -> usize {
-    played.fired.iter().filter(|fired| fired.rule == rule).count()
-}
-
-fn of(key: &Option<String>) -> String {
-    key.as_ref().map_or_else(String::new, |key| format!(" for {key}"))
-}
-
-const fn shade(mode: Mode) -> &'static str {
-    if matches!(mode, Mode::Live) { "" } else { " in shadow" }
-}
-
-fn decision(one: &super::Verdicted) -> String {
-    let with = if one.with.is_null() { String::new() } else { format!(" {}", one.with) };
-    format!("it decided at {}{}: {}{with}", one.at, of(&one.key), one.verdict)
-}
-
-fn failures(played: &Played) -> Vec<String> {
-    let why = |run: &Ran| run.why.as_ref().map(|why| format!("a run of {} failed: {why}", run.rule));
-    played.runs.iter().filter_map(why).chain(played.errors.iter().cloned()).collect()
-}
-
-fn times_of(times: usize) -> String {
-    match times {
-        0 => "never".to_owned(),
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        times => format!("{times} times"),
     }
 }
 
+/// 1 where calls with these names come one after the other, whatever comes in between; else 0.
+fn in_order(names: &[String], played: &Played) -> usize {
+    let mut calls = played.calls.iter();
+    usize::from(names.iter().all(|name| calls.any(|call| called(name, call))))
+}
+
+/// Whether a call is meant by the name of its action or the path of its step.
+pub(super) fn called(name: &str, call: &Call) -> bool {
+    call.action == name || same_step(name, &call.step)
+}
+
+fn shown(with: &Option<Value>) -> String {
+    with.as_ref().map_or_else(String::new, |with| format!(" with {with}"))
+}
+
+pub(super) fn or_null(value: &Option<Value>) -> &Value {
+    value.as_ref().unwrap_or(&Value::Null)
+}
+
 /// What of `wanted` is not in `actual`, a line for each value: `wanted` is a subset, lists are compared whole.
-fn lacks(wanted: &Value, actual: &Value, path: &str) -> Vec<String> {
+pub(super) fn lacks(wanted: &Value, actual: &Value, path: &str) -> Vec<String> {
     match (wanted, actual) {
         (Value::Null, _) if path == "with" || path == "data" => Vec::new(),
         (Value::Object(wanted), Value::Object(actual)) => wanted

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ensue_engine::Engine;
+use ensue_engine::{Engine, Prepared};
 use ensue_event::Record;
 
 use super::{Error, Played};
@@ -66,9 +66,10 @@ impl Store {
     }
 
     /// What a start makes of it and the log.
-    pub(super) fn recover(&mut self, from: From, log: &[Record]) -> Result<Engine, Error> {
+    pub(super) fn recover(&mut self, from: From, log: &[Record], known: &[Prepared]) -> Result<Engine, Error> {
         let failed = |why: String| Error::Fold(format!("after a crash: {why}"));
         let mut engine = Engine::new();
+        known.iter().for_each(|known| engine.prepare(known.clone()));
         if from == From::Log {
             *self = Store::default();
         }

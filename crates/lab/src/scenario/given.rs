@@ -8,7 +8,7 @@ use ensue_event::json::Scanner;
 use ensue_event::ours::ConfigFile;
 use ensue_event::{Event, Span};
 use ensue_expr::{Budget, Scope, TemplateValue, Value as Computed};
-use ensue_lang::{Happening, Manifests, Scenario};
+use ensue_lang::{Asks, Happening, Manifests, Scenario};
 use serde_json::Value;
 
 use super::stage::START;
@@ -23,16 +23,21 @@ pub(super) enum Comes {
     Apply(Vec<ConfigFile>),
     /// The node stops and starts.
     Restart { down: Span },
-    /// A person says something.
-    Mode { rule: String, mode: String },
-    /// The same.
-    Redrive { rule: String },
-    /// The same.
-    Discard { rule: String },
+    /// A person asks for something.
+    Operator(Operator),
     /// A source says something.
     Disconnected { source: String },
     /// The same.
     CaughtUp { source: String },
+}
+
+/// What a person asks for; names are full ones.
+#[derive(Debug, Clone)]
+pub(super) struct Operator {
+    pub(super) asks: Asks,
+    pub(super) by: String,
+    pub(super) roles: Vec<String>,
+    pub(super) reason: String,
 }
 
 /// Everything that comes, with its time from the start. Two of one time keep the order in which they are written.
@@ -68,9 +73,12 @@ pub(super) fn all(scenario: &Scenario, beside: &dyn Beside) -> Result<Vec<(Span,
                 Comes::Apply(vec![ConfigFile { path: format!("{file}, line {line}"), text: text.clone() }])
             }
             Happening::Restart { down } => Comes::Restart { down: Span(*down) },
-            Happening::Mode { rule, mode } => Comes::Mode { rule: named(rule), mode: mode.clone() },
-            Happening::Redrive { rule } => Comes::Redrive { rule: named(rule) },
-            Happening::Discard { rule } => Comes::Discard { rule: named(rule) },
+            Happening::Operator { asks, by, roles, reason } => Comes::Operator(Operator {
+                asks: resolved(asks, scenario),
+                by: by.clone().unwrap_or_else(|| "scenario".to_owned()),
+                roles: roles.clone(),
+                reason: reason.clone().unwrap_or_else(|| "the scenario says so".to_owned()),
+            }),
             Happening::Disconnected { source } => Comes::Disconnected { source: named(source) },
             Happening::CaughtUp { source } => Comes::CaughtUp { source: named(source) },
         };
@@ -78,6 +86,21 @@ pub(super) fn all(scenario: &Scenario, beside: &dyn Beside) -> Result<Vec<(Span,
     }
     out.sort_by_key(|(at, _)| *at);
     Ok(out)
+}
+
+/// The same with full names.
+fn resolved(asks: &Asks, scenario: &Scenario) -> Asks {
+    let mut asks = asks.clone();
+    let resolve = |name: &mut String| *name = full(name, scenario);
+    match &mut asks {
+        Asks::Mode { rule, .. } | Asks::Redrive { rule } | Asks::Discard { rule } | Asks::Runs { rule, .. } => {
+            resolve(rule);
+        }
+        Asks::Freeze { connection, rule } | Asks::Thaw { connection, rule, .. } => {
+            connection.iter_mut().chain(rule).for_each(resolve);
+        }
+    }
+    asks
 }
 
 enum Written<'a> {

@@ -5,23 +5,30 @@
 //! happens in it.
 //!
 //! [`live`] plays one with crashes on the way: the engine is thrown away and made again from rows and log, or from the
-//! log alone. Map: `given` (what comes, in the order of time) → `stage` (the fold, the clock, the actions; `crash` is
-//! the store behind it) → `played` (what happened) → `compare` (beside what was expected).
+//! log alone. Map: `given` (what comes, in the order of time; `operators` what people ask for) → `stage` (the fold and
+//! the clock; `answers` are those of actions, `crash` is the store behind it) → `played` (what happened) → `compare`
+//! (beside what was expected; `near` and `story` show what happened instead).
 
+mod answers;
 mod compare;
 mod crash;
 mod given;
+mod near;
+mod operators;
 mod played;
 mod stage;
+mod story;
 
 use std::collections::BTreeSet;
 
+use ensue_engine::Prepared;
+use ensue_engine::config::{Checked, check};
 use ensue_event::ours::ConfigFile;
 use ensue_lang::{Name, Scenario};
 
 pub use compare::{Difference, Outcome};
 pub use crash::{Crashes, From, Lived, Rows, differences};
-pub use played::{Call, Fired, Happened, Played, Ran, Verdicted};
+pub use played::{Call, Fired, Happened, Played, Ran, Stepped, Verdicted};
 
 /// What lies beside a scenario's file.
 pub trait Beside {
@@ -84,12 +91,50 @@ pub enum Error {
 /// After so many records something goes round in circles.
 pub const MOST_RECORDS: usize = 200_000;
 
+/// A configuration, compiled once for all scenarios that are played over it.
+#[derive(Debug, Clone)]
+pub struct Configuration(Prepared);
+
+impl Configuration {
+    /// Reads and compiles files.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn of(files: Vec<ConfigFile>) -> Result<Configuration, Box<Checked>> {
+        let mut checked = check(&files);
+        match checked.compiled.take() {
+            Some(compiled) => Ok(Configuration(Prepared { files: files.into(), compiled: compiled.into() })),
+            None => Err(Box::new(checked)),
+        }
+    }
+
+    /// Its files.
+    #[must_use]
+    pub fn files(&self) -> &[ConfigFile] {
+        &self.0.files
+    }
+
+    /// Its scenarios, in the order in which they stand in their files.
+    #[must_use]
+    pub fn scenarios(&self) -> Vec<&Scenario> {
+        let mut all: Vec<&Scenario> = self.0.compiled.config.scenarios.values().map(AsRef::as_ref).collect();
+        all.sort_by(|a, b| (&a.file, a.span.start).cmp(&(&b.file, b.span.start)));
+        all
+    }
+
+    /// The scenario of this name.
+    #[must_use]
+    pub fn scenario(&self, name: &Name) -> Option<&Scenario> {
+        self.0.compiled.config.scenarios.get(name).map(AsRef::as_ref)
+    }
+}
+
 /// Plays one scenario over a configuration.
 ///
 /// # Errors
 /// It cannot be played: see [`Error`].
-pub fn play(files: &[ConfigFile], scenario: &Scenario, beside: &dyn Beside) -> Result<Played, Error> {
-    live(files, scenario, beside, None).map(|lived| lived.played)
+pub fn play(of: &Configuration, scenario: &Scenario, beside: &dyn Beside) -> Result<Played, Error> {
+    live(of, scenario, beside, None).map(|lived| lived.played)
 }
 
 /// The same, and what is left in the store; with crashes on the way, if any are asked for.
@@ -97,12 +142,12 @@ pub fn play(files: &[ConfigFile], scenario: &Scenario, beside: &dyn Beside) -> R
 /// # Errors
 /// As [`play`]; and what a start after a crash says.
 pub fn live(
-    files: &[ConfigFile],
+    of: &Configuration,
     scenario: &Scenario,
     beside: &dyn Beside,
     crashes: Option<Crashes>,
 ) -> Result<Lived, Error> {
-    stage::Stage::new(scenario, MOST_RECORDS, crashes).play(files, beside)
+    stage::Stage::new(scenario, MOST_RECORDS, crashes).play(of, beside).map(|(lived, _)| lived)
 }
 
 /// At most `most` of the records of a scenario, evenly spread: where it is to crash.
@@ -112,12 +157,12 @@ pub fn spread(records: usize, most: usize) -> BTreeSet<usize> {
     (1..=records).step_by(step).collect()
 }
 
-/// Plays it and compares what happened with what is expected.
+/// Plays it and compares what happened with what is expected; where a rule did not fire, with what kept it from that.
 ///
 /// # Errors
 /// As [`play`].
-pub fn test(files: &[ConfigFile], scenario: &Scenario, beside: &dyn Beside) -> Result<Outcome, Error> {
-    test_within(files, scenario, beside, MOST_RECORDS)
+pub fn test(of: &Configuration, scenario: &Scenario, beside: &dyn Beside) -> Result<Outcome, Error> {
+    test_within(of, scenario, beside, MOST_RECORDS)
 }
 
 /// The same, which gives up after so many records.
@@ -125,13 +170,15 @@ pub fn test(files: &[ConfigFile], scenario: &Scenario, beside: &dyn Beside) -> R
 /// # Errors
 /// As [`play`].
 pub fn test_within(
-    files: &[ConfigFile],
+    of: &Configuration,
     scenario: &Scenario,
     beside: &dyn Beside,
     most: usize,
 ) -> Result<Outcome, Error> {
-    let lived = stage::Stage::new(scenario, most, None).play(files, beside)?;
-    Ok(compare::compare(scenario, lived.played))
+    let (lived, engine) = stage::Stage::new(scenario, most, None).play(of, beside)?;
+    let mut outcome = judge(scenario, lived.played);
+    near::why_not(&mut outcome, &engine);
+    Ok(outcome)
 }
 
 /// What was not as expected in a scenario that was lived through.
@@ -143,4 +190,17 @@ pub fn judge(scenario: &Scenario, played: Played) -> Outcome {
 /// A name as the scenario's document means it.
 fn full(written: &str, scenario: &Scenario) -> String {
     Name::resolve(written, &scenario.name.namespace).to_string()
+}
+
+/// Whether a path as written means this step: it is its path, or that without the places in `foreach`: `deploy` is every
+/// `deploy[3]`.
+fn same_step(written: &str, path: &str) -> bool {
+    let mut rest = path;
+    let mut bare = String::new();
+    while let Some((before, after)) = rest.split_once('[') {
+        bare.push_str(before);
+        rest = after.split_once(']').map_or("", |(_, after)| after);
+    }
+    bare.push_str(rest);
+    written == path || written == bare
 }

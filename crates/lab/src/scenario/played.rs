@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use ensue_engine::decide::OPERATOR;
 use ensue_engine::{Decided, Engine, Verdict};
-use ensue_event::ours::{Mode, Ours};
+use ensue_event::ours::{Failure, Mode, Ours};
 use ensue_event::{Key, Origin, Position, Record, Span, Time};
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ pub struct Fired {
     pub mode: Mode,
     /// The id of the firing.
     pub firing: Key,
+    /// The events that it took.
+    pub events: Vec<Position>,
 }
 
 /// A rule's decision about an event, where it did not fire.
@@ -37,6 +40,8 @@ pub struct Verdicted {
     pub verdict: String,
     /// What it says beside.
     pub with: Value,
+    /// The record at which it was made.
+    pub position: Position,
 }
 
 /// A call of an action.
@@ -48,21 +53,64 @@ pub struct Call {
     pub action: String,
     /// What it was called with.
     pub with: Value,
-    /// The rule and step that called it.
-    pub by: String,
+    /// `namespace/name` of the rule that called it.
+    pub rule: String,
+    /// The path of the step.
+    pub step: String,
+    /// Which effect, and the number of the try.
+    pub effect: Key,
+    /// The number of the try, from 1.
+    pub attempt: u32,
+    /// The run.
+    pub run: Key,
     /// The scenario says what it answers.
     pub mocked: bool,
+    /// The last record before it.
+    pub position: Position,
+}
+
+impl Call {
+    /// The rule and step that called it.
+    #[must_use]
+    pub fn by(&self) -> String {
+        format!("{}: {}", self.rule, self.step)
+    }
 }
 
 /// A run that ended, or did not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Ran {
+    /// The run.
+    pub run: Key,
     /// Its rule.
     pub rule: String,
-    /// How it ended.
+    /// Its key.
+    pub key: Option<String>,
+    /// How it stands at the end.
     pub status: String,
+    /// The path of the step whose failure it ended with, and that failure.
+    pub failed: Option<(String, Failure)>,
+    /// The steps that it came to.
+    pub steps: Vec<Stepped>,
+}
+
+impl Ran {
     /// Why it failed.
-    pub why: Option<String>,
+    #[must_use]
+    pub fn why(&self) -> Option<String> {
+        self.failed.as_ref().map(|(step, error)| format!("step {step}: {}: {}", error.name, error.message))
+    }
+}
+
+/// A step of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stepped {
+    /// Its path.
+    pub path: String,
+    /// How it stands at the end.
+    pub status: String,
+    /// Why it failed, last.
+    pub error: Option<Failure>,
 }
 
 /// An event that was given or emitted.
@@ -93,7 +141,7 @@ pub struct Played {
     pub events: Vec<Happened>,
     /// Decisions that were errors.
     pub errors: Vec<String>,
-    /// Configurations that were refused, with all that is wrong with them.
+    /// Configurations and operators' commands that were refused, with why.
     pub refused: Vec<String>,
     /// Events that were known already, by their source and id: as at the door of a node, nothing came of them.
     pub known: u32,
@@ -123,8 +171,10 @@ impl Played {
         }
         let at = record.at.since(START);
         if let Ok(Ours::RuleFired(fired)) = Ours::of(&record.event) {
+            let took = fired.events.iter().chain(fired.batch.iter().flat_map(|one| &one.events));
+            let events = took.map(|took| took.position).collect();
             let ensue_event::ours::RuleFired { firing, rule, mode, key, .. } = fired;
-            self.fired.push(Fired { at, rule, key, mode, firing });
+            self.fired.push(Fired { at, rule, key, mode, firing, events });
         }
         let data = record.event.json().and_then(|json| serde_json::from_slice(json).ok()).unwrap_or(Value::Null);
         self.events.push(Happened { at, kind: record.event.kind.to_string(), data });
@@ -137,12 +187,18 @@ impl Played {
             let Decided { all, more } = decided.as_ref();
             self.more += u64::from(*more);
             for decision in all {
+                if who == OPERATOR {
+                    if let Verdict::Refused { why } = &decision.verdict {
+                        self.refused.push(why.clone());
+                    }
+                    continue;
+                }
                 if let Verdict::Error { expression, why } = &decision.verdict {
                     self.errors.push(format!("record {position}, rule {who}: `{expression}`: {why}"));
                 }
                 let (verdict, with) = words(&decision.verdict);
                 let (at, rule, key) = (decision.at.since(START), who.clone(), decision.key.clone());
-                self.decisions.push(Verdicted { at, rule, key, verdict, with });
+                self.decisions.push(Verdicted { at, rule, key, verdict, with, position });
             }
         }
     }
@@ -154,11 +210,20 @@ impl Played {
             state.runs.iter().map(|(_, run)| (run.started, run.as_ref())).collect();
         runs.sort_by_key(|(started, _)| *started);
         for (_, run) in runs {
-            let why = run
-                .failed
-                .as_ref()
-                .map(|failed| format!("step {}: {}: {}", failed.step, failed.error.name, failed.error.message));
-            self.runs.push(Ran { rule: run.rule.clone(), status: run.status.as_str().to_owned(), why });
+            let failed = run.failed.as_ref().map(|failed| (failed.step.clone(), failed.error.clone()));
+            let steps = run.steps.iter().map(|(path, step)| Stepped {
+                path: path.clone(),
+                status: word(&step.status),
+                error: step.error.clone(),
+            });
+            self.runs.push(Ran {
+                run: run.id,
+                rule: run.rule.clone(),
+                key: run.key.clone(),
+                status: run.status.as_str().to_owned(),
+                failed,
+                steps: steps.collect(),
+            });
         }
         for decider in &engine.config().rules {
             // A silence that was told waits for nothing: the key is only remembered.
@@ -172,6 +237,11 @@ impl Played {
         self.parked =
             state.parked.iter().map(|(_, parked)| (parked.fired.rule.clone(), parked.fired.key.clone())).collect();
     }
+}
+
+/// The word that something is stored as.
+fn word(of: &impl serde::Serialize) -> String {
+    serde_json::to_value(of).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// A verdict as its word and its fields.

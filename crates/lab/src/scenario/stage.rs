@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use ensue_engine::{Engine, Outboxed};
+use ensue_engine::{Engine, Outboxed, Prepared};
 use ensue_event::ours::{
-    ActionAnswered, Answer, Backfill, Command, ConfigApplied, ConfigFile, Failure, NodeStarted, NodeStopped, Operator,
-    Ours, SourceCaughtUp, SourceDisconnected, Tick,
+    Backfill, Command, ConfigApplied, ConfigFile, NodeStarted, NodeStopped, Operator, Ours, SourceCaughtUp,
+    SourceDisconnected, Tick,
 };
-use ensue_event::{Emission, Event, Key, Origin, Position, Record, Span, Time};
-use ensue_lang::{Mock, Scenario};
+use ensue_event::{Emission, Event, Origin, Position, Record, Span, Time};
+use ensue_lang::Scenario;
 use ensue_pump::pump::BACKFILL_RECORDS;
-use serde_json::{Value, json};
 
+use super::answers::{Answers, Told};
 use super::crash::{Crashes, From, Lived, Store};
 use super::given::{self, Comes};
-use super::{Beside, Call, Error, Played};
+use super::operators;
+use super::{Beside, Call, Configuration, Error, Played};
 use crate::history::Records;
 
 /// The time at which every scenario starts: 2026-01-01T00:00:00Z, a Thursday.
@@ -24,14 +25,16 @@ const GOES_ON: Span = Span::hours(24 * 7);
 
 pub(super) struct Stage<'a> {
     scenario: &'a Scenario,
+    /// Configurations that are compiled already.
+    prepared: Vec<Prepared>,
     engine: Engine,
     now: Time,
     played: Played,
     handed: Option<Emission>,
-    /// How often each action was called.
-    called: BTreeMap<String, usize>,
+    /// What actions answer.
+    answers: Answers<'a>,
     /// Answers of actions that take their time, by when they come and in which order they were called.
-    answers: BTreeMap<(Time, usize), (Outboxed, Answer)>,
+    coming: BTreeMap<(Time, usize), (Outboxed, Told)>,
     /// The sources and ids of events that came.
     known: HashSet<(Box<str>, Box<str>)>,
     boots: u32,
@@ -44,12 +47,13 @@ impl<'a> Stage<'a> {
     pub(super) fn new(scenario: &'a Scenario, most: usize, crashes: Option<Crashes>) -> Stage<'a> {
         Stage {
             scenario,
+            prepared: Vec::new(),
             engine: Engine::new(),
             now: START,
             played: Played::default(),
             handed: None,
-            called: BTreeMap::new(),
-            answers: BTreeMap::new(),
+            answers: Answers::new(scenario),
+            coming: BTreeMap::new(),
             known: HashSet::new(),
             boots: 0,
             most,
@@ -58,10 +62,11 @@ impl<'a> Stage<'a> {
         }
     }
 
-    pub(super) fn play(mut self, files: &[ConfigFile], beside: &dyn Beside) -> Result<Lived, Error> {
+    /// Plays it to its end, and gives the engine as it is then too.
+    pub(super) fn play(mut self, of: &Configuration, beside: &dyn Beside) -> Result<(Lived, Engine), Error> {
         let given = given::all(self.scenario, beside)?;
         let last = given.last().map_or(Span::ZERO, |(at, _)| *at);
-        self.apply(files.to_vec())?;
+        self.apply(of.0.clone())?;
         for (at, comes) in given {
             self.go_to(START + at)?;
             self.meet(comes)?;
@@ -70,19 +75,19 @@ impl<'a> Stage<'a> {
         self.go_to(end)?;
         self.played.end(&self.engine);
         self.store.checkpoint(&mut self.engine, self.played.records.len());
-        Ok(Lived { played: self.played, rows: self.store.into_rows() })
+        Ok((Lived { played: self.played, rows: self.store.into_rows() }, self.engine))
     }
 
     /// Lets time pass: every timer on the way is met by a tick at its time, and every action answers at its own.
     fn go_to(&mut self, until: Time) -> Result<(), Error> {
         loop {
             let due = self.engine.due().filter(|due| *due <= until);
-            let answer = self.answers.keys().next().copied().filter(|(at, _)| *at <= until);
+            let answer = self.coming.keys().next().copied().filter(|(at, _)| *at <= until);
             match (answer, due) {
                 (Some((at, turn)), due) if due.is_none_or(|due| at <= due) => {
                     self.now = self.now.max(at);
-                    if let Some((row, answer)) = self.answers.remove(&(at, turn)) {
-                        self.append(Origin::Node, told(&row, answer))?;
+                    if let Some((row, answer)) = self.coming.remove(&(at, turn)) {
+                        self.append(Origin::Node, answer.event(&row))?;
                     }
                 }
                 (_, Some(due)) => {
@@ -107,18 +112,13 @@ impl<'a> Stage<'a> {
                 }
                 self.append(Origin::Source(via.as_ref().into()), *event)
             }
-            Comes::Apply(files) => self.apply(files),
+            Comes::Apply(files) => self.apply_later(files),
             Comes::Restart { down } => self.restart(down),
-            Comes::Mode { rule, mode } => self.operator(Command::SetMode { rule, mode }),
-            Comes::Redrive { rule } => {
-                for firing in self.parked(&rule) {
-                    self.operator(Command::Redrive { firing })?;
-                }
-                Ok(())
-            }
-            Comes::Discard { rule } => {
-                for firing in self.parked(&rule) {
-                    self.operator(Command::Discard { firing })?;
+            Comes::Operator(operator) => {
+                let (commands, missing) = operators::commands(&operator.asks, self.engine.state());
+                self.played.refused.extend(missing);
+                for command in commands {
+                    self.operator(command, &operator)?;
                 }
                 Ok(())
             }
@@ -131,18 +131,22 @@ impl<'a> Stage<'a> {
     }
 
     /// Puts a configuration in force, or notes why it cannot be.
-    fn apply(&mut self, files: Vec<ConfigFile>) -> Result<(), Error> {
-        let first = self.played.records.is_empty();
-        // The folder's own was checked before: whoever plays it took the scenario from there.
-        if !first {
-            let checked = ensue_engine::config::check(&files);
-            if checked.compiled.is_none() {
+    fn apply_later(&mut self, files: Vec<ConfigFile>) -> Result<(), Error> {
+        match Configuration::of(files) {
+            Ok(later) => self.apply(later.0),
+            Err(checked) => {
                 self.played.refused.push(checked.render(false));
-                return Ok(());
+                Ok(())
             }
         }
-        let id =
-            if first { "configuration".to_owned() } else { format!("configuration-{}", self.played.records.len()) };
+    }
+
+    fn apply(&mut self, prepared: Prepared) -> Result<(), Error> {
+        let number = self.played.records.len();
+        let id = if number == 0 { "configuration".to_owned() } else { format!("configuration-{number}") };
+        let files = prepared.files.to_vec();
+        self.engine.prepare(prepared.clone());
+        self.prepared.push(prepared);
         self.ours(ConfigApplied { documents: Vec::new(), files, observe: false }, id)
     }
 
@@ -161,27 +165,14 @@ impl<'a> Stage<'a> {
         };
         let records = self.played.records.len();
         self.store.checkpoint(&mut self.engine, records);
-        self.engine = self.store.recover(From::Rows { every: 1 }, &self.played.records)?;
+        self.engine = self.store.recover(From::Rows { every: 1 }, &self.played.records, &self.prepared)?;
         self.ours(started, format!("started-{number}"))
     }
 
-    fn operator(&mut self, command: Command) -> Result<(), Error> {
+    fn operator(&mut self, command: Command, asked: &given::Operator) -> Result<(), Error> {
         let id = format!("operator-{}", self.played.records.len());
-        let (actor, reason) = ("scenario".to_owned(), "the scenario says so".to_owned());
-        self.ours(Operator { command, actor, roles: Vec::new(), reason }, id)
-    }
-
-    /// The parked firings of a rule, oldest first.
-    fn parked(&self, rule: &str) -> Vec<Key> {
-        let parked = self.engine.state().parked.iter().filter(|(_, parked)| parked.fired.rule == rule);
-        let mut parked: Vec<(Time, Position, Key)> = parked
-            .map(|(key, parked)| {
-                let first = parked.fired.events.last().map_or(Position(0), |took| took.position);
-                (parked.since, first, *key)
-            })
-            .collect();
-        parked.sort_unstable();
-        parked.into_iter().map(|(_, _, key)| key).collect()
+        let (actor, roles, reason) = (asked.by.clone(), asked.roles.clone(), asked.reason.clone());
+        self.ours(Operator { command, actor, roles, reason }, id)
     }
 
     fn ours(&mut self, ours: impl Into<Ours>, id: String) -> Result<(), Error> {
@@ -212,12 +203,12 @@ impl<'a> Stage<'a> {
             waiting.extend(new.into_iter().map(|(place, event)| (Origin::Emitted(place), event)));
             for key in outcome.ready {
                 if let Some(row) = self.engine.state().outbox.get(&key).map(|row| row.as_ref().clone()) {
-                    let (after, answer) = self.call(&row);
+                    let (after, answer) = self.call(&row, position);
                     if after <= Span::ZERO {
-                        waiting.push_back((Origin::Node, told(&row, answer)));
+                        waiting.push_back((Origin::Node, answer.event(&row)));
                     } else {
                         let turn = self.played.calls.len();
-                        self.answers.insert((self.now + after, turn), (row, answer));
+                        self.coming.insert((self.now + after, turn), (row, answer));
                     }
                 }
             }
@@ -241,7 +232,7 @@ impl<'a> Stage<'a> {
         let Some(crashes) = &self.crashes else { return Ok(()) };
         let records = self.played.records.len();
         if crashes.after.contains(&records) {
-            self.engine = self.store.recover(crashes.from, &self.played.records)?;
+            self.engine = self.store.recover(crashes.from, &self.played.records, &self.prepared)?;
         }
         if let From::Rows { every } = crashes.from
             && records.is_multiple_of(every.max(1))
@@ -252,47 +243,21 @@ impl<'a> Stage<'a> {
     }
 
     /// An action is called: how long it takes, and what it answers.
-    fn call(&mut self, row: &Outboxed) -> (Span, Answer) {
+    fn call(&mut self, row: &Outboxed, position: Position) -> (Span, Told) {
         let effect = &row.effect;
-        let mock = self.scenario.actions.get(&effect.action);
+        let answer = self.answers.to(effect);
         self.played.calls.push(Call {
             at: self.now.since(START),
             action: effect.action.clone(),
             with: effect.with.clone(),
-            by: format!("{}: {}", effect.rule, effect.step),
-            mocked: mock.is_some(),
+            rule: effect.rule.clone(),
+            step: effect.step.clone(),
+            effect: effect.key,
+            attempt: effect.attempt,
+            run: effect.run,
+            mocked: answer.is_some(),
+            position,
         });
-        let count = self.called.entry(effect.action.clone()).or_insert(0);
-        let turn = *count;
-        *count += 1;
-        let (after, answer) = mock.map_or((Span::ZERO, Answer::Ok(json!({}))), |mock| mocked(mock, turn));
-        if after > effect.timeout && effect.timeout > Span::ZERO {
-            let message = format!("no answer within {}", effect.timeout);
-            return (effect.timeout, Answer::Err(Failure::new("Timeout", message).retryable()));
-        }
-        (after, answer)
-    }
-}
-
-fn told(row: &Outboxed, answer: Answer) -> Event {
-    let id = format!("{}.{}.answered", row.effect.key, row.effect.attempt);
-    Ours::from(ActionAnswered { of: row.attempt(), answer }).event(id, "/ensue/scenario")
-}
-
-fn mocked(mock: &Mock, turn: usize) -> (Span, Answer) {
-    let now = |answer| (Span::ZERO, answer);
-    match mock {
-        Mock::Returns(outputs) => now(Answer::Ok(outputs.clone())),
-        Mock::Fails { name, message } => {
-            let failure = Failure::new(name, message.clone());
-            // What the real action would call worth another try is so here.
-            let passing = matches!(name.as_str(), "Connect" | "Timeout" | "Status");
-            now(Answer::Err(if passing { failure.retryable() } else { failure }))
-        }
-        Mock::Sequence(mocks) => {
-            let at = turn.min(mocks.len().saturating_sub(1));
-            mocks.get(at).map_or_else(|| now(Answer::Ok(Value::Object(serde_json::Map::new()))), |mock| mocked(mock, 0))
-        }
-        Mock::After(after, mock) => (Span(*after), mocked(mock, turn).1),
+        answer.unwrap_or_else(|| (Span::ZERO, Told::nothing()))
     }
 }

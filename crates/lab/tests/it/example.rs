@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ensue_event::ours::ConfigFile;
+use ensue_lab::scenario::Configuration;
 
 fn manifests(folder: &Path, base: &Path, out: &mut Vec<ConfigFile>) {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -25,13 +26,12 @@ fn green(example: &str, least: usize) {
     for file in &mut files {
         file.text = ensue_lang::env::fill(&file.text, &|_| Some("https://example.com".to_owned())).unwrap();
     }
-    let checked = ensue_engine::config::check(&files);
-    let compiled = checked.compiled.as_ref().unwrap_or_else(|| panic!("{}", checked.render(false)));
-    assert!(compiled.config.scenarios.len() >= least);
-    for scenario in compiled.config.scenarios.values() {
+    let of = Configuration::of(files).unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
+    assert!(of.scenarios().len() >= least);
+    for scenario in of.scenarios() {
         let beside = base.join(&scenario.file);
         let read = |name: &str| std::fs::read(beside.parent().unwrap().join(name)).map_err(|why| why.to_string());
-        let found = crate::spec::wrong(&files, scenario, &read);
+        let found = crate::spec::wrong(&of, scenario, &read);
         assert!(found.is_none(), "{}:\n{}", scenario.name, found.unwrap_or_default());
     }
 }

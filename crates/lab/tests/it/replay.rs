@@ -22,17 +22,17 @@ fn every_scenario_of_the_language_replays_as_it_was() {
     let none = |name: &str| Err(format!("there is no {name}"));
     let (mut failed, mut played, mut fired) = (Vec::new(), 0, 0);
     for path in spec::all() {
-        let Ok((files, scenarios)) = spec::read(&path) else { continue };
+        let Ok((of, scenarios)) = spec::read(&path) else { continue };
         for scenario in scenarios {
-            let Ok(lived) = scenario::play(&files, &scenario, &none) else { continue };
-            let of = |kind: &str| lived.records.iter().filter(|record| &*record.event.kind == kind).count();
-            let once = of("dev.ensue.config.applied") == 1;
-            let given = once.then_some(files.as_slice());
+            let Ok(lived) = scenario::play(&of, &scenario, &none) else { continue };
+            let count = |kind: &str| lived.records.iter().filter(|record| &*record.event.kind == kind).count();
+            let once = count("dev.ensue.config.applied") == 1;
+            let given = once.then_some(of.files());
             for (how, files, rules_only) in [("with runs", given, false), ("without runs", None, true)] {
                 let options = Options { rules_only, steps: !rules_only, ..Options::default() };
                 let report = replayed(&lived.records, files, &options);
                 let then: u64 = report.rules.iter().map(|rule| rule.then).sum();
-                if report.different || then != of("dev.ensue.rule.fired") as u64 {
+                if report.different || then != count("dev.ensue.rule.fired") as u64 {
                     let name = path.display();
                     failed.push(format!("{name}: {} ({how}):\n{}", scenario.name.name, told(&report)));
                 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ensue_engine::Verdict;
 use ensue_event::ours::ConfigFile;
-use ensue_lab::scenario::{Error, MOST_RECORDS, Outcome, test_within};
+use ensue_lab::scenario::{Configuration, Error, MOST_RECORDS, Outcome, test_within};
 use insta::assert_snapshot;
 
 const RULES: &str = r##"
@@ -49,16 +49,15 @@ fn within(spec: &str, most: usize) -> Result<Outcome, Error> {
         ConfigFile { path: "rules.yaml".into(), text: RULES.trim_end_matches("---\n").into() },
         ConfigFile { path: "scenarios/s.yaml".into(), text: scenario },
     ];
-    let checked = ensue_engine::config::check(&files);
-    assert!(checked.compiled.is_some(), "{}", checked.render(false));
-    let scenario = checked.compiled.unwrap().config.scenarios.into_values().next().unwrap();
+    let of = Configuration::of(files).unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
+    let scenario = of.scenarios()[0].clone();
     let read = |name: &str| match name {
         "order.json" => Ok(br#"{"type": "order", "data": {"total": 5}}"#.to_vec()),
         "broken.json" => Ok(b"{".to_vec()),
         ".broken" => Ok(b"kind: Rule".to_vec()),
         _ => Err("no such file".to_owned()),
     };
-    test_within(&files, &scenario, &read, most)
+    test_within(&of, &scenario, &read, most)
 }
 
 /// What was not as expected, what was called, and how the runs ended.
@@ -72,10 +71,10 @@ fn told(spec: &str) -> String {
         let _ = write!(out, "{difference}");
     }
     for call in &outcome.played.calls {
-        let _ = writeln!(out, "{} {} {} by {}", call.at, call.action, call.with, call.by);
+        let _ = writeln!(out, "{} {} {} by {}", call.at, call.action, call.with, call.by());
     }
     for run in &outcome.played.runs {
-        let _ = writeln!(out, "run of {} {} {}", run.rule, run.status, run.why.as_deref().unwrap_or_default());
+        let _ = writeln!(out, "run of {} {} {}", run.rule, run.status, run.why().unwrap_or_default());
     }
     let _ = write!(out, "not mocked: {:?}", outcome.unnamed);
     out
@@ -121,11 +120,15 @@ fn wrong_expectations_show_what_happened_instead() {
                 it fired at 0s
                 it fired at 1m
                 record 13, rule default/order: `event.data.total > 0`: cannot apply `>` to string and int; int(…) or double(…) makes a number of text
+      why not   order  #13  01:00:00.000
+                └─ rule default/order did not fire: error: `event.data.total > 0`: cannot apply `>` to string and int; int(…) or double(…) makes a number of text  01:00:00.000
     scenarios/s.yaml:9
       expected  rule default/loop fires at least once
       happened  never
                 rule default/order fired twice
                 record 13, rule default/order: `event.data.total > 0`: cannot apply `>` to string and int; int(…) or double(…) makes a number of text
+      why not   order  #13  01:00:00.000
+                └─ rule default/loop does not match: type is "order"; expected "loop"
     scenarios/s.yaml:10
       expected  action http/request with {"method":"PUT","path":"/charge/7"} is called once
       happened  never
@@ -337,12 +340,14 @@ fn what_else_was_decided_is_shown() {
                 it fired at 1h3m in shadow
                 it fired at 1h5m in shadow
                 it decided at 1m: paused
+      why not   order  #2  00:01:00.000
+                └─ rule default/order did not fire: it is paused  00:01:00.000
     scenarios/s.yaml:16
       expected  rule default/order decides deduped at least once
       happened  never
                 it decided at 1m: paused
     scenarios/s.yaml:17
-      expected  a configuration is refused with `nothing` at least once
+      expected  something is refused with `nothing` at least once
       happened  never
                 error[missing-field]: a document needs `apiVersion`
                  --> .broken:1:1

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ensue_event::ours::ConfigFile;
-use ensue_lab::scenario::{self, Beside, Crashes, From, Lived};
+use ensue_lab::scenario::{self, Beside, Configuration, Crashes, From, Lived};
 use ensue_lang::Scenario;
 
 const PROVES: &str = "ensue.dev/proves";
@@ -37,16 +37,18 @@ fn files(folder: &Path, out: &mut Vec<PathBuf>) {
 }
 
 /// The scenarios of a file, with their configuration.
-pub(crate) fn read(path: &Path) -> Result<(Vec<ConfigFile>, Vec<Scenario>), String> {
+pub(crate) fn read(path: &Path) -> Result<(Configuration, Vec<Scenario>), String> {
     let name = path.strip_prefix(folder()).unwrap().display().to_string();
     let files = vec![ConfigFile { path: name, text: std::fs::read_to_string(path).unwrap() }];
-    let checked = ensue_engine::config::check(&files);
-    let Some(compiled) = &checked.compiled else { return Err(checked.render(false)) };
-    let scenarios = compiled.config.scenarios.values().map(|scenario| scenario.as_ref().clone()).collect();
-    // What is played is read at every start: without the scenarios that is a fraction.
-    let text = files[0].text.split("\n---\n").filter(|document| !document.contains("\nkind: Scenario\n"));
-    let text = text.collect::<Vec<_>>().join("\n---\n");
-    Ok((vec![ConfigFile { path: files[0].path.clone(), text }], scenarios))
+    let all = Configuration::of(files).map_err(|wrong| wrong.render(false))?;
+    let scenarios = all.scenarios().into_iter().cloned().collect();
+    // What is played is a record that is read and replayed: without the scenarios that is a fraction.
+    let mut files = all.files().to_vec();
+    for file in &mut files {
+        let documents = file.text.split("\n---\n").filter(|document| !document.contains("\nkind: Scenario\n"));
+        file.text = documents.collect::<Vec<_>>().join("\n---\n");
+    }
+    Ok((Configuration::of(files).map_err(|wrong| wrong.render(false))?, scenarios))
 }
 
 pub(crate) fn all() -> Vec<PathBuf> {
@@ -64,8 +66,8 @@ fn sentences() -> Vec<String> {
 }
 
 /// What is wrong with a scenario: nothing, or a text.
-pub(crate) fn wrong(files: &[ConfigFile], scenario: &Scenario, beside: &dyn Beside) -> Option<String> {
-    let live = |crashes| scenario::live(files, scenario, beside, crashes);
+pub(crate) fn wrong(of: &Configuration, scenario: &Scenario, beside: &dyn Beside) -> Option<String> {
+    let live = |crashes| scenario::live(of, scenario, beside, crashes);
     let plain = match live(None) {
         Ok(plain) => plain,
         Err(why) => return Some(why.to_string()),
@@ -119,10 +121,10 @@ fn every_scenario_is_met_and_a_crash_makes_no_difference() {
                     let name = path.strip_prefix(folder()).unwrap().display().to_string();
                     match read(path) {
                         Err(why) => drop(failed.lock().unwrap().insert(name, why)),
-                        Ok((files, scenarios)) => {
+                        Ok((of, scenarios)) => {
                             for scenario in scenarios {
                                 played.fetch_add(1, Ordering::Relaxed);
-                                if let Some(why) = wrong(&files, &scenario, &none) {
+                                if let Some(why) = wrong(&of, &scenario, &none) {
                                     let name = format!("{name}: {}", scenario.name.name);
                                     failed.lock().unwrap().insert(name, why);
                                 }

@@ -13,10 +13,13 @@ pub type Scenario = Resource<ScenarioSpec>;
 /// What a scenario says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScenarioSpec {
+    /// Variables of the environment, by name: they were filled in before anything was read, and are kept for whoever
+    /// reads the files again.
+    pub env: IndexMap<String, String>,
     /// What happens.
     pub given: Vec<Given>,
-    /// What actions answer; one that is not named succeeds with `{}`.
-    pub actions: IndexMap<String, Mock>,
+    /// What actions answer, of each the first that fits; one that is not named succeeds with `{}`.
+    pub actions: IndexMap<String, Vec<Answers>>,
     /// What must come of it.
     pub expect: Vec<Expect>,
     /// How long it goes on after the last event.
@@ -55,22 +58,16 @@ pub enum Happening {
         /// How long it is down.
         down: Micros,
     },
-    /// A person changes a rule's mode.
-    Mode {
-        /// The rule's name, as written.
-        rule: String,
-        /// The mode.
-        mode: String,
-    },
-    /// A person lets all parked firings of a rule go on.
-    Redrive {
-        /// The rule's name, as written.
-        rule: String,
-    },
-    /// A person drops all parked firings of a rule.
-    Discard {
-        /// The rule's name, as written.
-        rule: String,
+    /// A person asks for something.
+    Operator {
+        /// What.
+        asks: Asks,
+        /// Who.
+        by: Option<String>,
+        /// What who asks may answer for.
+        roles: Vec<String>,
+        /// Why.
+        reason: Option<String>,
     },
     /// A source lost its connection.
     Disconnected {
@@ -82,6 +79,88 @@ pub enum Happening {
         /// The source's name, as written.
         source: String,
     },
+}
+
+/// What a person asks for. Rules and connections are named as written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asks {
+    /// Another mode for a rule.
+    Mode {
+        /// The rule.
+        rule: String,
+        /// The mode.
+        mode: String,
+    },
+    /// That all parked firings of a rule go on.
+    Redrive {
+        /// The rule.
+        rule: String,
+    },
+    /// That all parked firings of a rule are dropped.
+    Discard {
+        /// The rule.
+        rule: String,
+    },
+    /// Something of the runs of a rule: of those that it is for, or else of the newest, which refuses it.
+    Runs {
+        /// The rule.
+        rule: String,
+        /// Only of this key; a composite one as canonical JSON.
+        key: Option<String>,
+        /// What.
+        verb: Verb,
+    },
+    /// That effects are held.
+    Freeze {
+        /// Only those through this connection.
+        connection: Option<String>,
+        /// Only those of this rule.
+        rule: Option<String>,
+    },
+    /// That held effects go on.
+    Thaw {
+        /// As in the freeze that it ends.
+        connection: Option<String>,
+        /// As in the freeze that it ends.
+        rule: Option<String>,
+        /// They fail as cancelled instead.
+        discard: bool,
+    },
+}
+
+/// What can be asked of a run. Steps are named by their paths.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verb {
+    /// Yes or no, where it asks.
+    Approve {
+        /// The step that asks.
+        step: String,
+        /// No.
+        refuse: bool,
+    },
+    /// To end.
+    Cancel,
+    /// To start once more.
+    Retry,
+    /// To go on.
+    Resume {
+        /// At this step; at the one that failed if absent.
+        from: Option<String>,
+    },
+    /// To take a step as done.
+    Skip {
+        /// The step.
+        step: String,
+    },
+    /// To take an uncertain step as what it says.
+    Settle {
+        /// The step.
+        step: String,
+        /// `done`, `failed` or `retry`.
+        verdict: String,
+    },
+    /// To take back what it did.
+    Rollback,
 }
 
 /// An event of a scenario.
@@ -102,6 +181,26 @@ pub enum Manifests {
     Text(String),
 }
 
+/// What an action answers to some calls.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answers {
+    /// To which.
+    pub when: Calls,
+    /// What.
+    pub mock: Mock,
+}
+
+/// Calls of an action: all that fit each of these.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Calls {
+    /// Of this rule's runs; its name as written.
+    pub rule: Option<String>,
+    /// Of the step with this path.
+    pub step: Option<String>,
+    /// With at least these values.
+    pub with: Option<Value>,
+}
+
 /// What an action answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mock {
@@ -113,7 +212,15 @@ pub enum Mock {
         name: String,
         /// Its message.
         message: String,
+        /// Whether another try may help, where it is said.
+        retryable: Option<bool>,
+        /// When the other side asks to be tried again.
+        retry_after: Option<Micros>,
+        /// What else is known.
+        details: Value,
     },
+    /// Nobody knows whether it was done, and why.
+    Uncertain(String),
     /// One after the other; the last one goes on for ever.
     Sequence(Vec<Mock>),
     /// It takes so long.
@@ -153,15 +260,21 @@ pub enum Subject {
     Action {
         /// Its name.
         action: String,
+        /// By the step with this path.
+        step: Option<String>,
         /// With at least these values.
         with: Option<Value>,
     },
-    /// A run of a rule ends.
+    /// A run of a rule is there.
     Run {
         /// The rule's name, as written.
         rule: String,
-        /// As what: `succeeded`, `failed` and so on.
+        /// This step of it.
+        step: Option<String>,
+        /// How it, or the step, stands at the end: `succeeded`, `failed` and so on.
         status: Option<String>,
+        /// The name of the error that it, or the step, ended with.
+        error: Option<String>,
     },
     /// An event is there.
     Event {
@@ -179,7 +292,9 @@ pub enum Subject {
         /// With at least these values.
         with: Option<Value>,
     },
-    /// A configuration is refused.
+    /// Actions and steps are called one after the other; others may be called in between.
+    Order(Vec<String>),
+    /// A configuration, or what a person asks for, is refused.
     Refused {
         /// What its message holds.
         text: String,

@@ -4,8 +4,10 @@ use indexmap::IndexMap;
 
 use crate::catalog::ACTIONS;
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::model::{Event, Expect, Given, Happening, Manifests, Mock, ScenarioSpec, Subject};
-use crate::read::{Cx, count, micros, text};
+use crate::model::{
+    Answers, Asks, Calls, Event, Expect, Given, Happening, Manifests, Mock, ScenarioSpec, Subject, Verb,
+};
+use crate::read::{Cx, count, flag, micros, text, texts};
 use crate::refs::Ref;
 use crate::scope::Scope;
 use crate::tree::{Kind, Node};
@@ -18,18 +20,18 @@ pub(super) fn scenario(cx: &mut Cx<'_>, spec: &Node) -> ScenarioSpec {
     let mut actions = IndexMap::new();
     for entry in spec.get("actions").map(Node::entries).unwrap_or_default() {
         action(cx, &entry.key, entry.key_span);
-        if let Some(list) =
-            entry.value.get("sequence").filter(|list| matches!(&list.kind, Kind::Seq(items) if items.is_empty()))
-        {
-            cx.report.push(Diagnostic::error("empty", list.span, "`sequence` needs at least one answer"));
-        }
-        if let Some(mock) = mock(&entry.value) {
-            actions.insert(entry.key.clone(), mock);
+        let one = std::slice::from_ref(&entry.value);
+        let all = if matches!(entry.value.kind, Kind::Seq(_)) { entry.value.items() } else { one };
+        let all: Vec<Answers> = all.iter().filter_map(|node| answers(cx, node, later)).collect();
+        if !all.is_empty() {
+            actions.insert(entry.key.clone(), all);
         }
     }
     actions.sort_unstable_keys();
     let expect = list("expect").iter().filter_map(|node| expect(cx, node, later)).collect();
-    ScenarioSpec { given, actions, expect, until: micros(spec, "until") }
+    let env = spec.get("env").map(Node::entries).unwrap_or_default().iter();
+    let env = env.filter_map(|entry| Some((entry.key.clone(), entry.value.text()?.to_owned()))).collect();
+    ScenarioSpec { env, given, actions, expect, until: micros(spec, "until") }
 }
 
 fn action(cx: &mut Cx<'_>, name: &str, at: crate::Span) {
@@ -57,22 +59,11 @@ fn given(cx: &mut Cx<'_>, node: &Node, later: bool) -> Option<Given> {
     } else if let Some(restart) = node.get("restart") {
         Happening::Restart { down: micros(restart, "down")? }
     } else if let Some(operator) = node.get("operator") {
-        belong(cx, operator, &[("mode", &["rule"])]);
-        for field in ["rule", "redrive", "discard"] {
-            rule_named(cx, operator, field, later);
-        }
-        if let Some(rule) = owned(operator, "rule") {
-            let Some(mode) = owned(operator, "mode") else {
-                let help = "write mode: live, shadow or paused";
-                let message = "`operator` with `rule` needs `mode`";
-                cx.report.push(Diagnostic::error("missing-field", cx.mark(operator), message).help(help));
-                return None;
-            };
-            Happening::Mode { rule, mode }
-        } else if let Some(rule) = owned(operator, "redrive") {
-            Happening::Redrive { rule }
-        } else {
-            Happening::Discard { rule: owned(operator, "discard")? }
+        Happening::Operator {
+            asks: asks(cx, operator, later)?,
+            by: owned(operator, "by"),
+            roles: texts(operator, "roles"),
+            reason: owned(operator, "reason"),
         }
     } else {
         let source = node.get("source")?;
@@ -82,6 +73,82 @@ fn given(cx: &mut Cx<'_>, node: &Node, later: bool) -> Option<Given> {
         }
     };
     Some(Given { at: micros(node, "at").unwrap_or(0), what, span: node.span })
+}
+
+/// Verbs that are about the runs of the rule that they name.
+const OF_RUNS: [&str; 7] = ["approve", "cancel", "retry", "resume", "skip", "settle", "rollback"];
+
+fn asks(cx: &mut Cx<'_>, node: &Node, later: bool) -> Option<Asks> {
+    belong(
+        cx,
+        node,
+        &[
+            ("mode", &["rule"]),
+            ("refuse", &["approve"]),
+            ("from", &["resume"]),
+            ("verdict", &["settle"]),
+            ("step", &["approve", "skip", "settle"]),
+            ("key", &OF_RUNS),
+        ],
+    );
+    for field in ["rule", "redrive", "discard"].into_iter().chain(OF_RUNS) {
+        rule_named(cx, node, field, later);
+    }
+    let owned = |field: &str| text(node, field).map(str::to_owned);
+    let only = |node: &Node| ["connection", "rule"].map(|field| text(node, field).map(str::to_owned));
+    if let Some(rule) = owned("rule") {
+        return Some(Asks::Mode { rule, mode: with(cx, node, "rule", "mode", "live, shadow or paused")? });
+    }
+    if let Some(freeze) = node.get("freeze") {
+        let [connection, rule] = only(freeze);
+        return Some(Asks::Freeze { connection, rule });
+    }
+    if let Some(thaw) = node.get("thaw") {
+        let [connection, rule] = only(thaw);
+        return Some(Asks::Thaw { connection, rule, discard: flag(thaw, "discard") });
+    }
+    if let Some(rule) = owned("redrive") {
+        return Some(Asks::Redrive { rule });
+    }
+    if let Some(rule) = owned("discard") {
+        return Some(Asks::Discard { rule });
+    }
+    let (verb, rule) = OF_RUNS.into_iter().find_map(|verb| Some((verb, owned(verb)?)))?;
+    let mut step = || with(cx, node, verb, "step", "the path of the step");
+    let verb = match verb {
+        "approve" => Verb::Approve { step: step()?, refuse: flag(node, "refuse") },
+        "skip" => Verb::Skip { step: step()? },
+        "settle" => {
+            let step = step()?;
+            Verb::Settle { step, verdict: with(cx, node, verb, "verdict", "done, failed or retry")? }
+        }
+        "resume" => Verb::Resume { from: owned("from") },
+        "retry" => Verb::Retry,
+        "cancel" => Verb::Cancel,
+        _ => Verb::Rollback,
+    };
+    Some(Asks::Runs { rule, key: key(node), verb })
+}
+
+/// A field that another one needs beside it.
+fn with(cx: &mut Cx<'_>, node: &Node, of: &str, field: &str, help: &str) -> Option<String> {
+    if let Some(text) = text(node, field) {
+        return Some(text.to_owned());
+    }
+    if node.get(field).is_none() {
+        let message = format!("`operator` with `{of}` needs `{field}`");
+        let missing = Diagnostic::error("missing-field", cx.mark(node), message);
+        cx.report.push(missing.help(format!("write {field}: {help}")));
+    }
+    None
+}
+
+/// A key as it is compared: a composite one as canonical JSON.
+fn key(node: &Node) -> Option<String> {
+    node.get("key").map(|key| match &key.kind {
+        Kind::Seq(_) => key.to_json().to_string(),
+        _ => key.text().unwrap_or_default().to_owned(),
+    })
 }
 
 /// Fields that mean something only beside others.
@@ -106,6 +173,18 @@ fn rule_named(cx: &mut Cx<'_>, node: &Node, field: &str, later: bool) {
     }
 }
 
+fn answers(cx: &mut Cx<'_>, node: &Node, later: bool) -> Option<Answers> {
+    if let Some(list) = node.get("sequence").filter(|list| matches!(&list.kind, Kind::Seq(items) if items.is_empty())) {
+        cx.report.push(Diagnostic::error("empty", list.span, "`sequence` needs at least one answer"));
+    }
+    let when = node.get("when").map_or_else(Calls::default, |when| {
+        rule_named(cx, when, "rule", later);
+        let [rule, step] = ["rule", "step"].map(|field| text(when, field).map(str::to_owned));
+        Calls { rule, step, with: when.get("with").map(Node::to_json) }
+    });
+    Some(Answers { when, mock: mock(node)? })
+}
+
 fn mock(node: &Node) -> Option<Mock> {
     let answer = outcome(node)?;
     Some(match micros(node, "after") {
@@ -121,10 +200,16 @@ fn outcome(node: &Node) -> Option<Mock> {
     if let Some(returns) = node.get("returns") {
         return Some(Mock::Returns(returns.to_json()));
     }
+    if let Some(why) = text(node, "uncertain") {
+        return Some(Mock::Uncertain(why.to_owned()));
+    }
     let fails = node.get("fails")?;
     Some(Mock::Fails {
         name: text(fails, "name").unwrap_or("StepFailed").to_owned(),
         message: text(fails, "message").unwrap_or("the scenario says so").to_owned(),
+        retryable: fails.get("retryable").map(|_| flag(fails, "retryable")),
+        retry_after: micros(fails, "retryAfter"),
+        details: fails.get("details").map(Node::to_json).unwrap_or_default(),
     })
 }
 
@@ -137,13 +222,22 @@ fn expect(cx: &mut Cx<'_>, node: &Node, later: bool) -> Option<Expect> {
     } else if let Some(name) = owned("action") {
         let at = node.get("action").map_or(node.span, |node| node.span);
         action(cx, &name, at);
-        Subject::Action { action: name, with: json("with") }
+        Subject::Action { action: name, step: owned("step"), with: json("with") }
     } else if let Some(rule) = owned("run") {
-        Subject::Run { rule, status: owned("status") }
+        Subject::Run { rule, step: owned("step"), status: owned("status"), error: owned("error") }
     } else if let Some(rule) = owned("decision") {
         Subject::Decision { rule, verdict: owned("verdict"), with: json("with") }
     } else if let Some(text) = owned("refused") {
         Subject::Refused { text }
+    } else if let Some(list) = node.get("order") {
+        // `call/build` is a step of a called workflow, and no action: none begins so.
+        let begins = |text: &str| ACTIONS.iter().any(|spec| text.split('/').next() == Some(spec.connection));
+        for item in list.items() {
+            if let Some(name) = item.text().filter(|text| text.contains('/') && begins(text)) {
+                action(cx, name, item.span);
+            }
+        }
+        Subject::Order(texts(node, "order"))
     } else {
         Subject::Event { kind: owned("event")?, data: json("data") }
     };
@@ -158,18 +252,17 @@ fn expect(cx: &mut Cx<'_>, node: &Node, later: bool) -> Option<Expect> {
             ("shadow", &["rule"]),
             ("parked", &["rule"]),
             ("waiting", &["rule"]),
+            ("step", &["run", "action"]),
             ("status", &["run"]),
+            ("error", &["run"]),
             ("verdict", &["decision"]),
             ("with", &["action", "decision"]),
             ("data", &["event"]),
-            ("key", &["rule", "decision"]),
+            ("key", &["rule", "run", "decision"]),
+            ("times", &["rule", "action", "run", "event", "decision", "refused"]),
             ("at", &["rule", "action", "event", "decision"]),
         ],
     );
-    let key = node.get("key").map(|key| match &key.kind {
-        Kind::Seq(_) => key.to_json().to_string(),
-        _ => key.text().unwrap_or_default().to_owned(),
-    });
     let times = count(node, "fires").or_else(|| count(node, "times"));
-    Some(Expect { subject, times, at: micros(node, "at"), key, span: node.span })
+    Some(Expect { subject, times, at: micros(node, "at"), key: key(node), span: node.span })
 }

@@ -75,9 +75,11 @@ fn everything_that_this_version_runs_is_read_without_a_word() {
     let scenario = config.scenarios.values().next().unwrap();
     let Happening::Event { times, every, .. } = &scenario.given[1].what else { panic!() };
     assert_eq!((scenario.given[1].at, *times, *every), (60_000_000, 3, 2_000_000));
-    assert!(matches!(&scenario.actions["slack/post"], Mock::Sequence(list) if list.len() == 2));
+    assert!(matches!(&scenario.actions["slack/post"][0].mock, Mock::Sequence(list) if list.len() == 2));
     assert_eq!(scenario.expect[0].times, Some(1));
-    assert!(matches!(&scenario.expect[1].subject, Subject::Action { action, with: Some(_) } if action == "git/commit"));
+    assert!(
+        matches!(&scenario.expect[1].subject, Subject::Action { action, with: Some(_), .. } if action == "git/commit")
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Scenarios: what may be given and expected, and what is said about what may not.
 
-use ensue_lang::{Event, Happening, Manifests, Mock, Subject};
+use ensue_lang::{Asks, Event, Happening, Manifests, Mock, Subject};
 
 use super::{lines, read};
 
@@ -40,11 +40,12 @@ fn everything_that_can_be_given_and_expected() {
     assert_eq!(*what[2], Happening::Apply(Manifests::Beside(".later".into())));
     assert_eq!(*what[3], Happening::Apply(Manifests::Text("# nothing at all\n# from here on\n".into())));
     assert_eq!(*what[4], Happening::Restart { down: 600_000_000 });
-    assert_eq!(*what[5], Happening::Mode { rule: "r".into(), mode: "paused".into() });
-    assert_eq!(*what[7], Happening::Discard { rule: "other/r".into() });
+    let told = |asks| Happening::Operator { asks, by: None, roles: Vec::new(), reason: None };
+    assert_eq!(*what[5], told(Asks::Mode { rule: "r".into(), mode: "paused".into() }));
+    assert_eq!(*what[7], told(Asks::Discard { rule: "other/r".into() }));
     assert_eq!(*what[9], Happening::CaughtUp { source: "github".into() });
     assert!(
-        matches!(&scenario.actions["http/request"], Mock::After(60_000_000, mock) if matches!(&**mock, Mock::Sequence(all) if matches!(all[0], Mock::After(5_000_000, _))))
+        matches!(&scenario.actions["http/request"][0].mock, Mock::After(60_000_000, mock) if matches!(&**mock, Mock::Sequence(all) if matches!(all[0], Mock::After(5_000_000, _))))
     );
     let expect = &scenario.expect;
     assert_eq!((expect[0].times, expect[0].at, expect[0].key.as_deref()), (Some(1), Some(300_000_000), Some("42")));
