@@ -50,7 +50,7 @@ fn a_wrong_expectation_shows_what_happened_instead() {
     let (code, out, _) = run(&["test", &folder.path().display().to_string(), "--name", "an image"]);
     assert_eq!(code, 1);
     let out = out.rsplit_once(" in ").unwrap().0;
-    insta::assert_snapshot!(out, @r#"
+    insta::assert_snapshot!(out, @r##"
     FAILS an image becomes a commit and a message
           scenarios/image.yaml:10
             expected  rule default/deploy fires twice
@@ -72,7 +72,7 @@ fn a_wrong_expectation_shows_what_happened_instead() {
           not named under `actions`, so they succeeded with {}: slack/post
 
     0 passed, 1 failed
-    "#);
+    "##);
 }
 
 #[test]

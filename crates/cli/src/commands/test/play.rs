@@ -18,7 +18,7 @@ use crate::commands::folder;
 #[derive(Debug)]
 pub(super) enum Item {
     /// A scenario was played, or could not be.
-    Case(Case),
+    Case(Box<Case>),
     /// The configuration cannot be read.
     Unread { configuration: PathBuf, why: String },
     /// The configuration has mistakes.
@@ -131,7 +131,7 @@ pub(super) fn configuration(path: &Path, filter: Option<&str>, each: &mut dyn Fn
         for (at, case) in receive {
             early.insert(at, case);
             while let Some(case) = early.remove(&told) {
-                each(Item::Case(case));
+                each(Item::Case(Box::new(case)));
                 told += 1;
             }
         }
