@@ -411,6 +411,16 @@ pub(crate) enum RunCommand {
     Redrive(DecideParked),
     /// Drop a parked firing, or all of a rule.
     Discard(DecideParked),
+    /// Say yes where a step asks for it: an `approve` step, or a policy that wants a person to look first.
+    Approve {
+        #[command(flatten)]
+        decide: Decide,
+        /// The step.
+        step: String,
+        /// Say no.
+        #[arg(long)]
+        refuse: bool,
+    },
     /// Say what became of an uncertain step.
     Settle {
         #[command(flatten)]
@@ -461,6 +471,9 @@ pub(crate) enum TokenCommand {
         /// What it may do: ingest, read, operate, admin.
         #[arg(long = "scope", required = true, value_delimiter = ',')]
         scopes: Vec<String>,
+        /// What it may answer for, where a policy or an `approve` step asks, such as sre; the scope admin answers for all.
+        #[arg(long = "role", value_delimiter = ',')]
+        roles: Vec<String>,
         /// How long it is good, such as 90d; for ever if left out.
         #[arg(long)]
         expires: Option<String>,

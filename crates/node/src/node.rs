@@ -144,9 +144,11 @@ impl Core {
         self: &Arc<Core>,
         command: Command,
         actor: &str,
+        roles: &[String],
         reason: &str,
     ) -> Result<Commanded, Refused> {
-        let operator = Operator { command, actor: actor.to_owned(), roles: Vec::new(), reason: reason.to_owned() };
+        let (actor, roles, reason) = (actor.to_owned(), roles.to_vec(), reason.to_owned());
+        let operator = Operator { command, actor, roles, reason };
         tracing::info!(?operator, "command");
         let position = self.tell(pump::operator(uuid::Uuid::now_v7().to_string(), operator)).await?;
         let key = (position, OPERATOR.to_owned());

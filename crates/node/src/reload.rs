@@ -121,12 +121,12 @@ pub(crate) async fn freeze(core: Arc<Core>) {
         let by_file = core.read(|pump| held(pump.engine().state())).await.unwrap_or(false);
         let done = match reason {
             Some(reason) if !by_file => {
-                let Operator { command, actor, reason, .. } = self::by_file(reason);
-                core.command(command, &actor, &reason).await.map(|_| ())
+                let Operator { command, actor, roles, reason } = self::by_file(reason);
+                core.command(command, &actor, &roles, &reason).await.map(|_| ())
             }
             None if by_file => {
                 let thaw = Command::Thaw { connection: None, rule: None, discard: false };
-                core.command(thaw, ACTOR, "the file FREEZE is gone").await.map(|_| ())
+                core.command(thaw, ACTOR, &[], "the file FREEZE is gone").await.map(|_| ())
             }
             _ => Ok(()),
         };

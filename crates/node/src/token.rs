@@ -69,6 +69,9 @@ pub struct Token {
     pub name: String,
     /// What it allows.
     pub scopes: Vec<Scope>,
+    /// What whoever uses it may answer for, where a policy or an `approve` step asks: `sre`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// SHA-256 of the token, in hex digits.
     pub sha256: String,
     /// When it was made.
@@ -79,6 +82,14 @@ pub struct Token {
 }
 
 impl Token {
+    /// What whoever uses it may answer for. Who may replace the configuration could answer for anybody: the scope
+    /// `admin` is a role too.
+    #[must_use]
+    pub fn roles(&self) -> Vec<String> {
+        let admin = self.scopes.contains(&Scope::Admin).then(|| Scope::Admin.as_str().to_owned());
+        self.roles.iter().cloned().chain(admin).collect()
+    }
+
     /// Whether it allows this at `now`.
     #[must_use]
     pub fn allows(&self, scope: Scope, now: Time) -> bool {
@@ -149,7 +160,14 @@ impl Tokens {
     }
 
     /// Makes a token and returns it: the only time that it is seen.
-    pub fn create(&self, name: &str, scopes: &[Scope], lifetime: Option<Span>, now: Time) -> Result<String, Error> {
+    pub fn create(
+        &self,
+        name: &str,
+        scopes: &[Scope],
+        roles: &[String],
+        lifetime: Option<Span>,
+        now: Time,
+    ) -> Result<String, Error> {
         if scopes.is_empty() {
             return Err(Error::NoScope);
         }
@@ -162,7 +180,8 @@ impl Tokens {
         let text = spell(&random);
         let expires = lifetime.map(|span| now + span);
         let sha256 = hex::encode(Sha256::digest(text.as_bytes()));
-        tokens.push(Token { name: name.to_owned(), scopes: scopes.to_vec(), sha256, created: now, expires });
+        let (name, scopes, roles) = (name.to_owned(), scopes.to_vec(), roles.to_vec());
+        tokens.push(Token { name, scopes, roles, sha256, created: now, expires });
         tokens.sort_by(|a, b| a.name.cmp(&b.name));
         self.write(tokens)?;
         Ok(text)
@@ -216,7 +235,7 @@ impl Tokens {
                 Ok(()) | Err(Error::Unknown(_)) => {}
                 Err(why) => return Err(why),
             }
-            let text = self.create("local", &[Scope::Admin], None, now)?;
+            let text = self.create("local", &[Scope::Admin], &[], None, now)?;
             write_private(&path, format!("{text}\n").as_bytes())?;
         }
         Ok(path)

@@ -22,6 +22,7 @@ pub(crate) async fn run(what: RunCommand, output: Output) -> Result<(), Error> {
         RunCommand::Cancel(decide) => (decide, "cancel", json!({})),
         RunCommand::Redrive(decide) => return parked(decide, "redrive", output).await,
         RunCommand::Discard(decide) => return parked(decide, "discard", output).await,
+        RunCommand::Approve { decide, step, refuse } => (decide, "approve", json!({"step": step, "refuse": refuse})),
         RunCommand::Settle { decide, step, verdict } => (decide, "settle", json!({"step": step, "verdict": verdict})),
     };
     let Decide { engine, id, reason } = decide;

@@ -18,7 +18,7 @@ pub(crate) fn token(data: &Path, what: TokenCommand, output: Output) -> Result<(
     let other = |why: ensue_node::token::Error| Error::Other(why.to_string());
     let tokens = Tokens::open(data).map_err(other)?;
     match what {
-        TokenCommand::Create { name, scopes, expires } => {
+        TokenCommand::Create { name, scopes, roles, expires } => {
             let scopes: Vec<Scope> = scopes
                 .iter()
                 .map(|word| {
@@ -31,7 +31,7 @@ pub(crate) fn token(data: &Path, what: TokenCommand, output: Output) -> Result<(
                 let parsed = ensue_expr::duration::parse(&text);
                 parsed.map(Span).map_err(|why| Error::Usage(format!("--expires {text}: {why}")))
             });
-            let text = tokens.create(&name, &scopes, lifetime.transpose()?, now()).map_err(other)?;
+            let text = tokens.create(&name, &scopes, &roles, lifetime.transpose()?, now()).map_err(other)?;
             if output.for_people() {
                 output.line(text);
                 anstream::eprintln!("it is shown this once; only its hash is kept");
@@ -46,11 +46,21 @@ pub(crate) fn token(data: &Path, what: TokenCommand, output: Output) -> Result<(
                 .iter()
                 .map(|token| {
                     let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
-                    let scopes = if output.for_people() { json!(scopes.join(",")) } else { json!(scopes) };
-                    json!({"name": token.name, "scopes": scopes, "created": token.created, "expires": token.expires})
+                    let (scopes, roles) = match output.for_people() {
+                        true => (json!(scopes.join(",")), json!(token.roles().join(","))),
+                        false => (json!(scopes), json!(token.roles())),
+                    };
+                    let (created, expires) = (token.created, token.expires);
+                    json!({"name": token.name, "scopes": scopes, "roles": roles, "created": created, "expires": expires})
                 })
                 .collect();
-            let columns = [("NAME", "/name"), ("SCOPES", "/scopes"), ("CREATED", "/created"), ("EXPIRES", "/expires")];
+            let columns = [
+                ("NAME", "/name"),
+                ("SCOPES", "/scopes"),
+                ("ROLES", "/roles"),
+                ("CREATED", "/created"),
+                ("EXPIRES", "/expires"),
+            ];
             output.list(&listed, &columns, "no tokens; the engine makes one for this machine at its first start");
         }
         TokenCommand::Revoke { name } => {

@@ -10,9 +10,12 @@ use super::{App, Needs};
 use crate::clock::wall;
 use crate::token::Scope;
 
-/// Who asks: the name of the token.
+/// Who asks: the name of the token, and what it may answer for.
 #[derive(Clone, Debug)]
-pub(crate) struct Actor(pub(crate) String);
+pub(crate) struct Actor {
+    pub(crate) name: String,
+    pub(crate) roles: Vec<String>,
+}
 
 /// Lets a request through to its handler if what the route needs is met.
 pub(crate) async fn check(State((app, needs)): State<(App, Needs)>, mut request: Request, next: Next) -> Response {
@@ -54,5 +57,5 @@ fn actor(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Actor, Wrong> {
         let message = format!("the token `{}` does not allow `{}`", token.name, scope.as_str());
         return Err(Wrong::new(StatusCode::FORBIDDEN, "scope", message));
     }
-    Ok(Actor(token.name))
+    Ok(Actor { roles: token.roles(), name: token.name })
 }

@@ -115,6 +115,7 @@ routes! {
     POST "/api/v1/runs/{id}/skip" OPERATE, operate::skip: "Takes a step as done.";
     POST "/api/v1/runs/{id}/cancel" OPERATE, operate::cancel: "Ends a run.";
     POST "/api/v1/runs/{id}/settle" OPERATE, operate::settle: "Says what became of an uncertain step.";
+    POST "/api/v1/runs/{id}/approve" OPERATE, operate::approve: "Says yes, or no with `refuse`, where a step of a run asks; `shown` is the digest of what was looked at.";
     POST "/api/v1/rules/{name}/mode" OPERATE, operate::mode_of_default: "Sets the mode of a rule of `default`.";
     POST "/api/v1/rules/{namespace}/{name}/mode" OPERATE, operate::mode: "Sets the mode of a rule.";
     POST "/api/v1/parked/redrive" OPERATE, operate::redrive_all: "Lets all parked firings of a rule go, oldest first.";

@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use ensue_event::Key;
 use ensue_event::ours::Command;
+use ensue_event::{Digest, Key};
 use ensue_lang::Name;
 use serde::Deserialize;
 use serde_json::json;
@@ -32,10 +32,13 @@ struct Said {
     step: Option<String>,
     verdict: Option<String>,
     mode: Option<String>,
+    #[serde(default)]
+    refuse: bool,
+    shown: Option<Digest>,
 }
 
 async fn command(app: &App, who: &Actor, command: Command, reason: &str) -> Reached {
-    match app.command(command, &who.0, reason).await? {
+    match app.command(command, &who.name, &who.roles, reason).await? {
         Commanded::Done(position) => Ok(ok(&json!({"done": true, "position": position}))),
         Commanded::Refused(position, why) => {
             let error = json!({"code": "refused", "message": why, "position": position});
@@ -168,6 +171,19 @@ pub(crate) async fn settle(
     let said: Said = body::json(body, &headers).await?;
     let (step, verdict) = (needed(said.step, "step")?, needed(said.verdict, "verdict")?);
     command(&app, &who, Command::Settle { run: super::runs::run(&app, &run).await?, step, verdict }, &said.reason).await
+}
+
+pub(crate) async fn approve(
+    State(app): State<App>,
+    Extension(who): Who,
+    Path(run): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Reached {
+    let said: Said = body::json(body, &headers).await?;
+    let (run, step) = (super::runs::run(&app, &run).await?, needed(said.step, "step")?);
+    let approve = Command::Approve { run, step, refuse: said.refuse, shown: said.shown };
+    command(&app, &who, approve, &said.reason).await
 }
 
 pub(crate) async fn mode_of_default(

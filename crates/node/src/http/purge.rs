@@ -76,7 +76,7 @@ pub(crate) async fn purge(
         Undone::Log(LogError::Full { .. }) => Wrong::from(Refused::Full),
         Undone::Log(why) => broken(&why),
     })?;
-    let told = LogPurged { positions: all, reason, actor: who.0 };
+    let told = LogPurged { positions: all, reason, actor: who.name };
     tracing::info!(?told, "purged");
     let position = app.tell(pump::node(uuid::Uuid::now_v7().to_string(), &told.into())).await?;
     let destroyed = named.clone();

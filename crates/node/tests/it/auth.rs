@@ -55,10 +55,10 @@ async fn tokens_expire_and_are_revoked_while_the_node_runs() {
         request.send().await.unwrap().status().as_u16()
     };
     let old = Tokens::open(&place.data()).unwrap();
-    let gone = old.create("gone", &[Scope::Read], Some(Span::secs(1)), Time::from_secs(1)).unwrap();
-    let good = old.create("good", &[Scope::Read], None, Time::from_secs(1)).unwrap();
+    let gone = old.create("gone", &[Scope::Read], &[], Some(Span::secs(1)), Time::from_secs(1)).unwrap();
+    let good = old.create("good", &[Scope::Read], &[], None, Time::from_secs(1)).unwrap();
     assert_eq!(
-        old.create("good", &[Scope::Read], None, Time::from_secs(1)).unwrap_err().to_string(),
+        old.create("good", &[Scope::Read], &[], None, Time::from_secs(1)).unwrap_err().to_string(),
         "a token named `good` exists; revoke it first, or choose another name"
     );
     assert_eq!(ask(&good).await, 200, "a token that another process made is known at once");

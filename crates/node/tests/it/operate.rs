@@ -1,5 +1,6 @@
 //! The red button, and what a person can do about a run.
 
+use ensue_node::Scope;
 use serde_json::json;
 
 use crate::support::{Place, Sink, file, order, until};
@@ -143,4 +144,27 @@ async fn what_a_storm_parked_is_let_go_or_dropped_all_at_once() {
     let (status, told) = place.post("/api/v1/parked/discard", all).await;
     assert_eq!(status, 409, "{told}");
     assert_eq!(place.of_type("dev.ensue.rule.fired").len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_brings_the_roles_of_the_token() {
+    let place = Place::new(file("")).await;
+    let token = place.token_of("ann", &[Scope::Operate], &["sre", "oncall"]);
+    let path = format!("/api/v1/runs/{}/approve", "0".repeat(32));
+    let ask = async |token: &str| {
+        let request = place.http.post(place.url(&path)).bearer_auth(token);
+        request.json(&json!({"step": "deploy", "refuse": true, "reason": "not today"})).send().await.unwrap().status()
+    };
+    assert_eq!(ask(&token).await, 409, "no such run asks");
+    assert_eq!(ask(&place.admin).await, 409);
+    let said: Vec<serde_json::Value> = place
+        .of_type("dev.ensue.operator")
+        .iter()
+        .map(|told| serde_json::from_slice(told.event.json().unwrap()).unwrap())
+        .collect();
+    assert_eq!((&said[0]["actor"], &said[0]["roles"]), (&json!("ann"), &json!(["sre", "oncall"])));
+    assert_eq!((&said[1]["actor"], &said[1]["roles"]), (&json!("local"), &json!(["admin"])));
+    assert_eq!((&said[0]["command"]["step"], &said[0]["command"]["refuse"]), (&json!("deploy"), &json!(true)));
+    let (status, told) = place.post(&path, json!({"reason": "which step?"})).await;
+    assert_eq!(status, 400, "{told}");
 }

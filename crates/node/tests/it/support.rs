@@ -22,7 +22,7 @@ pub struct Place {
     pub folder: TempDir,
     pub node: Running,
     pub http: reqwest::Client,
-    admin: String,
+    pub admin: String,
 }
 
 pub fn file(text: impl Into<String>) -> Configured {
@@ -73,8 +73,13 @@ impl Place {
     }
 
     pub fn token(&self, name: &str, scopes: &[Scope]) -> String {
+        self.token_of(name, scopes, &[])
+    }
+
+    pub fn token_of(&self, name: &str, scopes: &[Scope], roles: &[&str]) -> String {
+        let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
         let now = ensue_event::Time::from_secs(1_700_000_000);
-        Tokens::open(&self.data()).unwrap().create(name, scopes, None, now).unwrap()
+        Tokens::open(&self.data()).unwrap().create(name, scopes, &roles, None, now).unwrap()
     }
 
     pub async fn get(&self, path: &str) -> (u16, Value) {
