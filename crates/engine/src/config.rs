@@ -11,6 +11,7 @@ use ensue_lang::{Config, Item, Loaded, Name, Rule, SourceFile, Span, TimeBy};
 use ensue_rule::{Index, Pattern, lift};
 use ensue_run::{Definition, Graph};
 
+use crate::policy::{Judge, rego};
 use crate::state::Timer;
 
 /// All rules of a configuration in one index, and what they refer to.
@@ -31,6 +32,8 @@ pub struct Compiled {
     by_id: BTreeMap<Key, usize>,
     /// Whether a rule listens to our own records.
     pub hears_ours: bool,
+    /// Policies, in the order of their names.
+    pub policies: Vec<Judge>,
     /// Tables by namespace.
     pub tables: BTreeMap<String, Value>,
 }
@@ -114,7 +117,9 @@ pub fn check(files: &[ConfigFile]) -> Checked {
         Ok(_) => Vec::new(),
         Err(problems) => problems.into_iter().map(|problem| (problem.pointer, problem.message)).collect(),
     };
-    let mut loaded = ensue_lang::load_with(&sources, &ensue_lang::Checks { pattern: Some(&pattern) });
+    let rego = |text: &str| rego::Module::compile(text).map(|_| ());
+    let mut loaded =
+        ensue_lang::load_with(&sources, &ensue_lang::Checks { pattern: Some(&pattern), rego: Some(&rego) });
     if !loaded.ok() {
         return Checked { loaded, compiled: None, refused: None };
     }
@@ -149,6 +154,7 @@ impl Compiled {
             by_digest: BTreeMap::new(),
             by_id: BTreeMap::new(),
             hears_ours: false,
+            policies: Vec::new(),
             tables: BTreeMap::new(),
         }
     }
@@ -206,6 +212,9 @@ impl Compiled {
                 watches,
             });
         }
+        for (name, policy) in &config.policies {
+            compiled.policies.push(Judge::of(policy).map_err(|why| (name.clone(), why))?);
+        }
         let namespaces: BTreeSet<&str> = config.rules.keys().map(|name| name.namespace.as_str()).collect();
         compiled.tables =
             namespaces.into_iter().map(|name| (name.to_owned(), Value::from(config.tables(name)))).collect();
@@ -249,6 +258,13 @@ impl Compiled {
     pub fn connection(&self, written: &str, namespace: &str) -> String {
         let found = self.config.connection(written, namespace).map(|(name, _)| name.to_string());
         found.unwrap_or_else(|| Name::resolve(written, namespace).to_string())
+    }
+
+    /// Whether what goes through the connection of this full name is decided and not done.
+    #[must_use]
+    pub fn dry_run(&self, connection: Option<&str>) -> bool {
+        let name = connection.map(|name| Name::resolve(name, Name::DEFAULT));
+        name.and_then(|name| self.config.connections.get(&name)).is_some_and(|connection| connection.dry_run)
     }
 
     /// How an action can be repeated, given its arguments and the full name of its connection.

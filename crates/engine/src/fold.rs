@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use ensue_event::ours::Ours;
+use ensue_event::ours::{Failure, Ours};
 use ensue_event::{Digest, Emission, Event, Key, Origin, Position, Record, Time, ours};
 use ensue_lang::Concurrency;
 use ensue_run::{Graph, Run};
@@ -38,6 +38,10 @@ pub struct Engine {
     pub(crate) freed: VecDeque<Key>,
     /// Whether they are being looked at.
     pub(crate) seating: bool,
+    /// Tries of effects that policies denied, of which their runs are to be told.
+    pub(crate) denied: VecDeque<(Key, Key, u32, Failure)>,
+    /// Whether they are being told.
+    pub(crate) refusing: bool,
     /// A rule is taken through the past; whether it acts on that.
     pub(crate) filling: Option<bool>,
 }
@@ -116,6 +120,8 @@ impl Engine {
             ready: Vec::new(),
             freed: VecDeque::new(),
             seating: false,
+            denied: VecDeque::new(),
+            refusing: false,
             filling: None,
         }
     }
@@ -164,6 +170,8 @@ impl Engine {
         self.ready.clear();
         self.freed.clear();
         self.seating = false;
+        self.denied.clear();
+        self.refusing = false;
         let ours = self.ours(record)?;
         // What says something about time or sources is known before the timers that it leaves due.
         let first = ours.as_ref().is_some_and(|ours| {
@@ -309,6 +317,10 @@ impl Engine {
                         self.postpone(*rule, key.1);
                     }
                     self.half_due(*rule, key.1);
+                }
+                Timer::Asks { run, effect } => {
+                    let told = self.asks_due(*run, *effect);
+                    self.or_fails(*run, *effect, told);
                 }
                 Timer::Flow { rule } => self.flow_due(*rule, key.1),
                 Timer::Order { place, .. } => self.order_due(place),

@@ -14,7 +14,8 @@
 //! - A run that is not over waits for something by name; [`Engine::stuck`] lists those that do not and must be empty.
 //!
 //! Map, in the order in which a record meets it: [`fold`] → [`timers`](fold) → `records/` (one file per kind) →
-//! [`decide`] (rules: [`keys`], [`order`], [`correlate`], [`flow`]; in the past: [`backfill`]) → [`work`] (runs and their commands) → [`emit`] → [`state`] over [`table`].
+//! [`decide`] (rules: [`keys`], [`order`], [`correlate`], [`flow`]; in the past: [`backfill`]) → [`work`] (runs and their commands) →
+//! [`policy`] (what may be done) → [`emit`] → [`state`] over [`table`].
 
 pub mod table;
 
@@ -37,6 +38,8 @@ pub mod flow;
 pub mod backfill;
 
 mod records;
+
+pub mod policy;
 
 pub mod work;
 

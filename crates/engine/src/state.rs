@@ -9,6 +9,8 @@ use crate::backfill::BackfillRow;
 use crate::correlate::{HalfRow, Tally};
 use crate::flow::{FlowRow, LockRow, Queued};
 use crate::order::{OrderRow, Place};
+use crate::policy::PolicyState;
+use crate::policy::asks::Asks;
 use crate::records::source::Gap;
 use crate::table::{RowValue, Table, json_row};
 
@@ -114,9 +116,18 @@ pub struct Outboxed {
     pub started: bool,
     /// A freeze holds it.
     pub held: bool,
+    /// A policy wants people to look first; the row in `asks` says what and whom.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks: bool,
 }
 
 impl Outboxed {
+    /// Whether nothing keeps it from being done.
+    #[must_use]
+    pub const fn may_leave(&self) -> bool {
+        !self.held && !self.asks
+    }
+
     /// The attempt that it stands for.
     #[must_use]
     pub fn attempt(&self) -> Attempt {
@@ -152,6 +163,13 @@ pub enum Timer {
         rule: Key,
         /// The line, or the event that waits in it.
         place: Place,
+    },
+    /// The end of the time in which people may answer.
+    Asks {
+        /// The run.
+        run: Key,
+        /// The effect.
+        effect: Key,
     },
     /// The end of the time in which sources may catch up.
     Gap,
@@ -414,6 +432,8 @@ json_row!(
     RuleState,
     Run,
     Outboxed,
+    Asks,
+    PolicyState,
     Timer,
     Decided,
     Tally,
@@ -502,6 +522,10 @@ tables! {
     ended: (Time, Key) => Mark = "ended",
     /// Effects without an answer.
     outbox: Key => Outboxed = "outbox",
+    /// What people are asked before an effect is done: by run, then by effect.
+    asks: (Key, Key) => Asks = "asks",
+    /// What is kept of policies.
+    policies: String => PolicyState = "policies",
     /// What is due when.
     timers: (Time, Key) => Timer = "timers",
     /// Emissions whose record is not folded.

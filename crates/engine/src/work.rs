@@ -78,7 +78,7 @@ impl Engine {
         self.emit_ours(id, &Ours::from(told), &chain);
     }
 
-    fn chain(run: &Run) -> Chain {
+    pub(crate) fn chain(run: &Run) -> Chain {
         Chain { correlation: run.correlation.clone(), cause: run.cause.clone(), depth: run.depth }
     }
 
@@ -120,7 +120,13 @@ impl Engine {
     /// A backoff is over. A run that cannot go on fails: the record that its timer precedes has nothing to do with it,
     /// nor have all the records after that.
     pub(crate) fn retry(&mut self, run: Key, effect: Key) {
-        let Err(why) = self.input(run, Input::Due { effect }) else { return };
+        let came = self.input(run, Input::Due { effect }).map(|_| ());
+        self.or_fails(run, effect, came);
+    }
+
+    /// Ends a run that could not take what a timer brought.
+    pub(crate) fn or_fails(&mut self, run: Key, effect: Key, came: Result<(), Poison>) {
+        let Err(why) = came else { return };
         let Some(mut run) = self.state.runs.get(&run).map(|run| run.as_ref().clone()) else { return };
         let step = run.step_of(effect).map_or_else(String::new, |(path, _)| path.to_owned());
         run.failed = Some(Failed { step, error: Failure::new("StepFailed", why.to_string()) });
@@ -154,17 +160,19 @@ impl Engine {
         }
         self.state.runs.put(run.id, run.clone());
         self.stands(&run);
+        self.refusals()?;
         Ok(None)
     }
 
     fn carry_out(&mut self, run: &Run, command: Command) {
         match command {
-            Command::Do(effect) => self.outbox(*effect),
+            Command::Do(effect) => self.outbox(run, *effect),
             Command::Wake { effect, due } => {
                 self.state.outbox.delete(&effect);
                 self.state.timers.put((due, effect), Timer::Retry { run: run.id, effect });
             }
             Command::Forget(effect) => {
+                self.forget_asks(run.id, effect);
                 self.state.outbox.delete(&effect);
             }
             Command::Emit(said) => self.say(run, *said),
@@ -172,12 +180,14 @@ impl Engine {
         }
     }
 
-    fn outbox(&mut self, effect: Effect) {
+    fn outbox(&mut self, run: &Run, effect: Effect) {
+        let Some(asks) = self.may(run, &effect) else { return };
         let held = self.state.freezes.iter().any(|(_, freeze)| freeze.holds(&effect));
         let key = effect.key;
-        let row = Outboxed { effect, decided: self.position, at: self.at, started: false, held };
+        let row = Outboxed { effect, decided: self.position, at: self.at, started: false, held, asks };
+        let ready = row.may_leave();
         self.state.outbox.put(key, row);
-        if !held {
+        if ready {
             self.ready.push(key);
         }
     }
@@ -229,6 +239,7 @@ impl Engine {
         {
             self.state.ended.delete(&oldest);
             self.state.runs.delete(&oldest.1);
+            self.drop_asks(oldest.1);
         }
     }
 }

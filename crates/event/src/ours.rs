@@ -4,12 +4,14 @@
 //! what was decided, and are written by the node in the order of decision ([`crate::Origin::Emitted`]). They are facts:
 //! a later version of the rule engine never rewrites them. `docs/reference/records.md` is made from this file.
 
+mod policy;
 mod reference;
 mod sample;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use policy::{PolicyDecided, Ruled};
 pub use reference::{fields, reference};
 pub use sample::samples;
 
@@ -167,6 +169,9 @@ ours! {
     KeyRefused(Fold, 1, "dev.ensue.key.refused"),
     /// An event came after others that it should have come before, and its rule has such events set aside.
     EventDiverted(Fold, 1, "dev.ensue.event.diverted"),
+    /// A policy denied an action or command, wants people to look first, or they have answered. What it allows at once
+    /// is only counted.
+    PolicyDecided(Fold, 1, "dev.ensue.policy.decided"),
 }
 
 impl Ours {

@@ -1,7 +1,11 @@
 //! The fields of the language itself: one table from which reading, messages and the JSON Schema come.
 
+mod policy;
+
 use crate::model::InputType;
 use crate::shape::{Field, Shape, Ty};
+
+pub(crate) use policy::POLICY;
 
 /// A list of steps. A macro, since a constant cannot refer to a static that refers to it.
 macro_rules! steps {

@@ -51,6 +51,6 @@ pub mod diagnostic;
 pub mod schema;
 
 pub use diagnostic::{Diagnostic, Label, Severity, render};
-pub use load::{Checks, Loaded, NotCanonical, PatternChecker, load, load_with};
+pub use load::{Checks, Loaded, NotCanonical, PatternChecker, RegoChecker, load, load_with};
 pub use model::*;
 pub use span::{FileId, SourceFile, Span};

@@ -15,11 +15,16 @@ use crate::tree::{self, Node};
 /// Answers for patterns: for a pattern, what is wrong with it and where, as JSON pointers into it.
 pub type PatternChecker = dyn Fn(&Value) -> Vec<(String, String)>;
 
+/// Answers for Rego: the line and column of a mistake, from 1, and what it is.
+pub type RegoChecker = dyn Fn(&str) -> Result<(), (usize, usize, String)>;
+
 /// Checks that other crates know how to do.
 #[derive(Clone, Copy, Default)]
 pub struct Checks<'a> {
     /// The shape of patterns.
     pub pattern: Option<&'a PatternChecker>,
+    /// Modules of Rego.
+    pub rego: Option<&'a RegoChecker>,
 }
 
 /// What was read, and what is wrong with it.
@@ -136,6 +141,7 @@ impl Any {
             Any::Rule(found) => (Kind::Rule, found.name.clone()),
             Any::Workflow(found) => (Kind::Workflow, found.name.clone()),
             Any::Table(found) => (Kind::Table, found.name.clone()),
+            Any::Policy(found) => (Kind::Policy, found.name.clone()),
             Any::Scenario(found) => (Kind::Scenario, found.name.clone()),
         }
     }
@@ -148,6 +154,7 @@ impl Any {
             Any::Rule(found) => drop(config.rules.insert(name, Arc::new(*found))),
             Any::Workflow(found) => drop(config.workflows.insert(name, Arc::new(found))),
             Any::Table(found) => drop(config.tables.insert(name, Arc::new(found))),
+            Any::Policy(found) => drop(config.policies.insert(name, Arc::new(found))),
             Any::Scenario(found) => drop(config.scenarios.insert(name, Arc::new(found))),
         }
     }
@@ -212,6 +219,7 @@ from_canonical! {
     RuleSpec, Rule, Any::Rule(found) => *found;
     WorkflowSpec, Workflow, Any::Workflow(found) => found;
     TableSpec, Table, Any::Table(found) => found;
+    PolicySpec, Policy, Any::Policy(found) => found;
     ScenarioSpec, Scenario, Any::Scenario(found) => found;
 }
 

@@ -3,6 +3,7 @@
 mod config;
 mod connection;
 mod name;
+mod policy;
 mod resource;
 mod rule;
 mod scenario;
@@ -13,6 +14,8 @@ mod workflow;
 pub use config::{Config, Found};
 pub use connection::{Connection, ConnectionSpec, Limits, Source, SourceSpec};
 pub use name::Name;
+pub use policy::{Ask, Check, Decides, Matches, Policy, PolicySpec, Then, fits};
+pub(crate) use policy::{VERBS, glob};
 pub use resource::{Kind, Resource};
 pub use rule::{
     Backfill, Batch, Concurrency, Debounce, Dedupe, Excess, Group, Item, KeySpec, Late, Order, OrderBy, PatternSpec,

@@ -20,6 +20,7 @@ use crate::tree::{Kind, Node, source_offset};
 mod action;
 mod canonical;
 mod document;
+mod policy;
 mod rule;
 mod scenario;
 mod steps;

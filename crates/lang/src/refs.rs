@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::ActionSpec;
-use crate::diagnostic::{Diagnostic, Report, did_you_mean};
-use crate::model::{Config, Input, Kind, Name};
+use crate::diagnostic::{Diagnostic, Report, did_you_mean, suggest};
+use crate::model::{Config, Input, Kind, Name, fits};
 use crate::span::Span;
 use crate::tree::Node;
 
@@ -28,6 +28,8 @@ enum To {
     Workflow { written: String, from: Option<Name>, given: Vec<(String, Span, Node)> },
     /// A table in an expression.
     Table(String),
+    /// Names with `*` in a policy.
+    Some(Kind, String),
     /// A rule in a scenario.
     Rule(String),
 }
@@ -60,6 +62,10 @@ impl Ref {
         Ref { at, namespace: namespace.into(), to: To::Table(written.into()) }
     }
 
+    pub(crate) fn some(kind: Kind, pattern: &str, at: Span, namespace: &str) -> Ref {
+        Ref { at, namespace: namespace.into(), to: To::Some(kind, pattern.into()) }
+    }
+
     pub(crate) fn rule(written: &str, at: Span, namespace: &str) -> Ref {
         Ref { at, namespace: namespace.into(), to: To::Rule(written.into()) }
     }
@@ -83,6 +89,7 @@ pub(crate) fn check(refs: &[Ref], config: &Config, known: &Known, report: &mut R
                 workflow(found, written, given, config, known, report)
             }
             To::Table(written) => absent(found, Kind::Table, written, known, |_| true),
+            To::Some(kind, pattern) => nothing(found, *kind, pattern, known),
             To::Rule(written) => absent(found, Kind::Rule, written, known, |_| true),
         };
         if let Some(diagnostic) = diagnostic {
@@ -106,6 +113,20 @@ fn absent(found: &Ref, kind: Kind, written: &str, known: &Known, fits: impl Fn(&
     let help = did_you_mean(written, names.iter().map(String::as_str));
     let message = format!("there is no {} `{written}` in this configuration", kind.as_str().to_lowercase());
     Some(Diagnostic::error("unknown-reference", found.at, message).maybe_help(help))
+}
+
+/// Says that a pattern of a policy fits nothing that is there; what it is for may come yet.
+fn nothing(found: &Ref, kind: Kind, pattern: &str, known: &Known) -> Option<Diagnostic> {
+    let names: Vec<String> = known.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.to_string()).collect();
+    let pattern = [pattern.to_owned()];
+    if names.iter().any(|name| fits(&pattern, name)) {
+        return None;
+    }
+    let [pattern] = pattern;
+    let near = suggest(&pattern, names.iter().map(|name| name.split_once('/').map_or(name.as_str(), |(_, name)| name)));
+    let message = format!("no {} of this configuration is called `{pattern}`", kind.as_str().to_lowercase());
+    let help = near.map(|near| format!("did you mean `{near}`?"));
+    Some(Diagnostic::warning("unknown-reference", found.at, message).maybe_help(help))
 }
 
 fn connection(

@@ -97,6 +97,7 @@ fn spec(kind: Kind, whom: For) -> Value {
         Kind::Rule => object(&fields::RULE, whom, 0),
         Kind::Workflow => object(&fields::WORKFLOW, whom, 0),
         Kind::Table => object(&fields::TABLE, whom, 0),
+        Kind::Policy => object(&fields::POLICY, whom, 0),
         Kind::Scenario => object(&fields::SCENARIO, whom, 0),
     }
 }

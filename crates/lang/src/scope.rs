@@ -10,7 +10,7 @@ use crate::diagnostic::did_you_mean;
 /// Every root name of the language.
 const ROOTS: &[&str] = &[
     "event", "events", "key", "let", "inputs", "steps", "tables", "run", "error", "now", "batch", "item", "index",
-    "headers", "secrets",
+    "headers", "secrets", "action", "command", "actor", "roles", "rule",
 ];
 /// What an expression sees of a step.
 const STEP_FIELDS: &[&str] = &["outputs", "status", "attempt", "error"];
@@ -32,6 +32,8 @@ pub(crate) struct Scope {
     pub(crate) steps: BTreeMap<String, Option<Vec<String>>>,
     /// All written ids of the document.
     pub(crate) ids: Rc<BTreeSet<String>>,
+    /// What is below the root names depends on the rule: it is not known here.
+    pub(crate) open: bool,
     /// `success()`, `failed()` and `always()` may be asked.
     pub(crate) condition: bool,
 }
@@ -68,11 +70,12 @@ impl Scope {
         }
         let second = path.next()?;
         match root {
+            "event" => habit(second),
+            _ if self.open => None,
             "let" => self.one_of(&self.lets, second, "let"),
             "events" => self.one_of(&self.items, second, "events"),
             "inputs" => self.one_of(&self.inputs, second, "inputs"),
             "steps" => self.step(second, path.next(), path.next()),
-            "event" => habit(second),
             _ => None,
         }
     }

@@ -151,7 +151,7 @@ impl Dispatch {
     fn leave(&mut self, key: Key, lane: &str, engine: &Engine, now: Time) -> Option<Work> {
         let row = engine.state().outbox.get(&key)?;
         let flies = self.flying.get(&key).is_some_and(|flight| flight.attempt == row.effect.attempt);
-        if row.held || flies {
+        if !row.may_leave() || flies {
             return None;
         }
         // An earlier attempt that never answered here is no longer waited for.

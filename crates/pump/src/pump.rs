@@ -385,7 +385,7 @@ impl<S: State> Pump<S> {
             let once = row.effect.idempotency == Idempotency::None;
             let reason = if once && row.started {
                 "it was started and has no answer; it cannot be repeated blindly".to_owned()
-            } else if !once && !row.held && now.since(row.at) > horizon {
+            } else if !once && row.may_leave() && now.since(row.at) > horizon {
                 format!("it was decided {} ago and may have been done since", now.since(row.at))
             } else {
                 return None;

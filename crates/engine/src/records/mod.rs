@@ -27,7 +27,7 @@ impl Engine {
             }
             Ours::ActionAnswered(answered) => self.answered(answered),
             Ours::ActionUncertain(uncertain) => self.uncertain(uncertain),
-            Ours::Operator(operator) => self.operator(operator),
+            Ours::Operator(operator) => self.operator(operator, &record.event),
             Ours::RecordQuarantined(quarantined) => self.quarantined(quarantined),
             Ours::Backfill(told) => self.fill(&told, past),
             Ours::SourceDisconnected(told) => {
@@ -52,7 +52,8 @@ impl Engine {
             | Ours::RunFailed(_)
             | Ours::ChainCut(_)
             | Ours::KeyRefused(_)
-            | Ours::EventDiverted(_) => Ok(()),
+            | Ours::EventDiverted(_)
+            | Ours::PolicyDecided(_) => Ok(()),
         }
     }
 }

@@ -3,18 +3,30 @@
 use std::sync::Arc;
 
 use ensue_event::ours::{Command, Operator};
-use ensue_event::{Key, Position, Time};
+use ensue_event::{Event, Key, Position, Time};
 use ensue_run::machine::Refused;
 use ensue_run::{Input, Status};
 
 use crate::emit::Chain;
 use crate::fold::{Engine, Poison};
+use crate::policy::asks::Answer;
 use crate::state::{Freeze, Parked, Verdict};
 
 impl Engine {
-    pub(crate) fn operator(&mut self, operator: Operator) -> Result<(), Poison> {
-        let Operator { command, actor, roles: _, reason } = operator;
-        let refused = match command {
+    pub(crate) fn operator(&mut self, operator: Operator, event: &Event) -> Result<(), Poison> {
+        let refused = match self.command_denied(&operator, event) {
+            Some(why) => Some(why),
+            None => self.carried(operator)?,
+        };
+        let verdict = refused.map_or(Verdict::Done, |why| Verdict::Refused { why });
+        self.decided(crate::decide::OPERATOR.to_owned(), None, verdict);
+        Ok(())
+    }
+
+    /// Carries a command out; why it was not, where it does not fit.
+    fn carried(&mut self, operator: Operator) -> Result<Option<String>, Poison> {
+        let Operator { command, actor, roles, reason } = operator;
+        Ok(match command {
             Command::Freeze { connection, rule } => {
                 self.freeze(Freeze { connection, rule, actor, reason, since: self.now });
                 None
@@ -26,8 +38,13 @@ impl Engine {
             Command::SkipStep { run, step } => self.command(run, Input::Skip { step })?,
             Command::CancelRun { run } => self.command(run, Input::Cancel { reason: format!("{actor}: {reason}") })?,
             Command::Settle { run, step, verdict } => self.command(run, Input::Settle { step, verdict })?,
-            Command::Approve { run, step, .. } => {
-                Some(format!("step `{step}` of run {run} does not ask; `ensue runs` shows what waits for a person"))
+            Command::Approve { run, step, refuse, shown } => {
+                match self.answer_asks(run, Answer { step: &step, refuse, shown, actor, roles, reason })? {
+                    Some(refused) => refused,
+                    None => Some(format!(
+                        "step `{step}` of run {run} does not ask; `ensue runs` shows what waits for a person"
+                    )),
+                }
             }
             Command::Rollback { run } => {
                 Some(format!("run {run} has nothing to take back: no step that it did has an undo"))
@@ -48,10 +65,7 @@ impl Engine {
                 }
                 none_parked(&all, &rule)
             }
-        };
-        let verdict = refused.map_or(Verdict::Done, |why| Verdict::Refused { why });
-        self.decided(crate::decide::OPERATOR.to_owned(), None, verdict);
-        Ok(())
+        })
     }
 
     fn command(&mut self, run: Key, input: Input) -> Result<Option<String>, Poison> {
@@ -108,7 +122,9 @@ impl Engine {
                 self.input(run, Input::Cancel { reason })?;
             } else {
                 self.hold(effect, false);
-                self.ready.push(effect);
+                if self.state.outbox.get(&effect).is_some_and(|row| row.may_leave()) {
+                    self.ready.push(effect);
+                }
             }
         }
         Ok(None)

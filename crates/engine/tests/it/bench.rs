@@ -185,7 +185,12 @@ impl Bench {
 
     /// What came of an operator's command.
     pub(crate) fn operator(&mut self, command: Command) -> String {
-        let position = self.ours(Operator { command, actor: "ada".into(), roles: Vec::new(), reason: "a test".into() });
+        self.operator_as("ada", &[], command)
+    }
+
+    pub(crate) fn operator_as(&mut self, actor: &str, roles: &[&str], command: Command) -> String {
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        let position = self.ours(Operator { command, actor: actor.into(), roles, reason: "a test".into() });
         match self.decision(position, "operator") {
             Some(Verdict::Done) => "done".to_owned(),
             Some(Verdict::Refused { why }) => format!("refused: {why}"),

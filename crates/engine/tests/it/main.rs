@@ -24,5 +24,6 @@ mod life;
 mod operators;
 mod order;
 mod poison;
+mod policy;
 mod rebuild;
 mod timers;

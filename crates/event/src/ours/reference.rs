@@ -203,6 +203,28 @@ const FIELDS: &[(&str, &[[&str; 3]])] = &[
             ["event", "event", "The event, in the JSON form of CloudEvents."],
         ],
     ),
+    (
+        "dev.ensue.policy.decided",
+        &[
+            ["policy", "string", "The policy, with its namespace."],
+            [
+                "verdict",
+                "string",
+                "`denied`: it is not done. `asked`: it is done when people say so. `approved`: they did. `refused`: \
+                 somebody said no, or nobody answered in time.",
+            ],
+            ["reason", "string", "Why."],
+            ["run", "id", "The run that it is about."],
+            ["rule", "string", "The rule that it is about."],
+            ["step", "string", "The step whose action it is about; absent for a command."],
+            ["effect", "id", "The effect of that step."],
+            ["attempt", "integer", "The number of the try, from 1."],
+            ["action", "string", "The action."],
+            ["command", "string", "The operator's command; absent for an action."],
+            ["by", "list", "Who answered, or asked for the command."],
+            ["due", "time", "When it is refused if nobody answers."],
+        ],
+    ),
 ];
 
 const EFFECT: [&str; 3] = ["effect", "id", "The idempotency key, shared by all automatic retries."];

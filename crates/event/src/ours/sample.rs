@@ -158,5 +158,20 @@ fn fold() -> Vec<Ours> {
             event,
         }
         .into(),
+        PolicyDecided {
+            policy: "shop/careful".into(),
+            verdict: Ruled::Asked,
+            reason: "21 is many".into(),
+            run: Some(run()),
+            rule: Some(rule()),
+            step: Some("deploy".into()),
+            effect: Some(Key::of("sample", &[b"effect"])),
+            attempt: Some(1),
+            action: Some("git/commit".into()),
+            command: Some("cancel".into()),
+            by: vec!["ann".into()],
+            due: Some(at(3_600)),
+        }
+        .into(),
     ]
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ensue_event::Digest;
 use serde_json::Value;
 
-use super::{Connection, Kind, Name, Rule, Scenario, Source, Table, Workflow};
+use super::{Connection, Kind, Name, Policy, Rule, Scenario, Source, Table, Workflow};
 use crate::span::SourceFile;
 
 /// A configuration: everything that is in force together.
@@ -22,6 +22,8 @@ pub struct Config {
     pub workflows: BTreeMap<Name, Arc<Workflow>>,
     /// Rows to look things up in.
     pub tables: BTreeMap<Name, Arc<Table>>,
+    /// What is looked at before an action is done or a command carried out.
+    pub policies: BTreeMap<Name, Arc<Policy>>,
     /// Tests.
     pub scenarios: BTreeMap<Name, Arc<Scenario>>,
     /// The files that it was read from.
@@ -50,6 +52,7 @@ impl Config {
             .chain(all!(rules, Rule))
             .chain(all!(workflows, Workflow))
             .chain(all!(tables, Table))
+            .chain(all!(policies, Policy))
             .chain(all!(scenarios, Scenario))
     }
 

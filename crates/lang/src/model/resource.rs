@@ -24,14 +24,16 @@ pub enum Kind {
     Workflow,
     /// Rows to look things up in.
     Table,
+    /// What is looked at before an action is done or a command carried out.
+    Policy,
     /// A test in virtual time.
     Scenario,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 6] =
-        [Kind::Connection, Kind::Source, Kind::Rule, Kind::Workflow, Kind::Table, Kind::Scenario];
+    pub const ALL: [Kind; 7] =
+        [Kind::Connection, Kind::Source, Kind::Rule, Kind::Workflow, Kind::Table, Kind::Policy, Kind::Scenario];
 
     /// The word after `kind:`.
     #[must_use]
@@ -42,6 +44,7 @@ impl Kind {
             Kind::Rule => "Rule",
             Kind::Workflow => "Workflow",
             Kind::Table => "Table",
+            Kind::Policy => "Policy",
             Kind::Scenario => "Scenario",
         }
     }

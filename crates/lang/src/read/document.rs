@@ -6,8 +6,8 @@ use crate::API_VERSION;
 use crate::check::{self, Texts};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::fields;
-use crate::model::{Connection, Kind, Name, Resource, Rule, Scenario, Source, Table, Workflow};
-use crate::read::{Cx, canonical, rule, scenario, system, workflow};
+use crate::model::{Connection, Kind, Name, Policy, Resource, Rule, Scenario, Source, Table, Workflow};
+use crate::read::{Cx, canonical, policy, rule, scenario, system, workflow};
 use crate::secret;
 use crate::tree::{self, Node};
 
@@ -19,12 +19,13 @@ pub(crate) enum Any {
     Rule(Box<Rule>),
     Workflow(Workflow),
     Table(Table),
+    Policy(Policy),
     Scenario(Scenario),
 }
 
 const HEAD: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
 /// Kinds that the language has and this version has not.
-const LATER: [&str; 4] = ["Policy", "Detector", "Scaler", "Rollout"];
+const LATER: [&str; 3] = ["Detector", "Scaler", "Rollout"];
 
 /// Reads a document, as far as it can be read.
 pub(crate) fn document(cx: &mut Cx<'_>, root: &Node) -> Option<Any> {
@@ -92,6 +93,11 @@ pub(crate) fn document(cx: &mut Cx<'_>, root: &Node) -> Option<Any> {
             let body = system::source(cx, spec)?;
             Some(Any::Source(head.with(cx, body)))
         }
+        Kind::Policy => {
+            check::object(cx, spec, &fields::POLICY, "spec", literal);
+            let body = policy::policy(cx, spec);
+            Some(Any::Policy(head.with(cx, body)))
+        }
         Kind::Scenario => {
             check::object(cx, spec, &fields::SCENARIO, "spec", Texts::Never);
             let body = scenario::scenario(cx, spec);
@@ -157,6 +163,7 @@ fn outside(cx: &mut Cx<'_>, root: &Node, kind: Kind) {
         Kind::Table => &fields::TABLE,
         Kind::Connection => &fields::CONNECTION,
         Kind::Source => &fields::SOURCE,
+        Kind::Policy => &fields::POLICY,
         Kind::Scenario => &fields::SCENARIO,
     };
     for entry in root.entries().iter().filter(|entry| !HEAD.contains(&entry.key.as_str())) {

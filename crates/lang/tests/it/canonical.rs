@@ -1,6 +1,6 @@
 //! The canonical form: digests that depend on what is said, and definitions that read back.
 
-use ensue_lang::{Config, Connection, Kind, Rule, Scenario, Source, Table, Workflow};
+use ensue_lang::{Config, Connection, Kind, Policy, Rule, Scenario, Source, Table, Workflow};
 use serde_json::json;
 
 use super::{fixture, read};
@@ -17,6 +17,7 @@ fn the_canonical_form_reads_back_as_the_same() {
                 Kind::Rule => Rule::from_canonical(canonical).unwrap().digest,
                 Kind::Workflow => Workflow::from_canonical(canonical).unwrap().digest,
                 Kind::Table => Table::from_canonical(canonical).unwrap().digest,
+                Kind::Policy => Policy::from_canonical(canonical).unwrap().digest,
                 Kind::Scenario => Scenario::from_canonical(canonical).unwrap().digest,
             };
             assert_eq!(read, digest, "{kind} {name}");

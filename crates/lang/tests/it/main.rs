@@ -16,6 +16,7 @@ mod catalog;
 mod examples;
 mod mistakes;
 mod places;
+mod policies;
 mod scenarios;
 mod schema;
 mod secrets;

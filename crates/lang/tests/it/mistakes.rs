@@ -480,7 +480,7 @@ fn patterns_are_judged_by_who_knows_them() {
         ]
     };
     let files = [SourceFile { path: "t.yaml".into(), text: text.into() }];
-    let loaded = load_with(&files, &Checks { pattern: Some(&check) });
+    let loaded = load_with(&files, &Checks { pattern: Some(&check), ..Checks::default() });
     assert_eq!(
         super::lines(&loaded),
         "7:7: error[habit]: `detail-type` is not a field of an event; here it is `type`\n7:20: error[pattern]: there is no such attribute\n8:38: error[pattern]: a number is needed\n"

@@ -166,7 +166,7 @@ fn all_files_are_read_in_one_pass() {
         file("b.yaml", "apiVersion: apps/v1\nkind: Deployment\n"),
         file("c.yaml", "- a\n"),
         file("d.yaml", "apiVersion: ensue.dev/v1\nkind: Rul\n"),
-        file("e.yaml", "apiVersion: ensue.dev/v1\nkind: Policy\n"),
+        file("e.yaml", "apiVersion: ensue.dev/v1\nkind: Detector\n"),
         file("empty.yaml", "# nothing\n---\n---\n"),
     ]);
     let found: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
@@ -177,7 +177,7 @@ fn all_files_are_read_in_one_pass() {
             "b.yaml:1:13: error[document]: `apiVersion` must be ensue.dev/v1, not the text \"apps/v1\"; only documents of ensue belong into this folder",
             "c.yaml:1:1: error[document]: a document is a map with apiVersion, kind, metadata, spec, not a list",
             "d.yaml:2:7: error[document]: there is no kind `Rul`; did you mean `Rule`?",
-            "e.yaml:2:7: error[unsupported]: `Policy` is part of the language but not of this version",
+            "e.yaml:2:7: error[unsupported]: `Detector` is part of the language but not of this version",
         ]
     );
     assert!(loaded.diagnostics.iter().all(|d| d.severity == Severity::Error));
