@@ -14,7 +14,7 @@ use ensue_log::disk::{Disk, RealDisk};
 use ensue_log::{Draft, FileLog, Log, Options};
 
 use crate::events::Made;
-use crate::node::cpu;
+use crate::process::cpu;
 use crate::{Result, events};
 
 fn broken(why: impl std::fmt::Display) -> String {

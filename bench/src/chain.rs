@@ -75,7 +75,7 @@ struct Stretch {
 
 impl Bench {
     fn place(&self, name: &str, rules: u64, types: u64) -> Result<Place> {
-        let config = documents(&self.sink.addr.to_string(), rules, types);
+        let config = documents(&self.sink.addr().to_string(), rules, types);
         let secrets = format!("BENCH={SECRET}\n");
         let mut setup = Setup::new(&self.binary, &self.folder.join(name), &config, &secrets, &mut Rng::of(name))?;
         setup.more = vec!["--hook-rate".into(), "1000000".into()];

@@ -18,38 +18,38 @@ pub(crate) const SECRET: &str = "the secret of the bench";
 /// Connections of the sender: so many events wait for their acknowledgement at most.
 const CONNECTIONS: usize = 64;
 
-fn micros() -> u64 {
+/// Microseconds since 1970.
+pub(crate) fn micros() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Seconds of CPU of the thread that asks.
-fn thread_cpu() -> f64 {
+pub(crate) fn thread_cpu() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     text.split(' ').next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }
 
 /// A runtime on a thread of this name; what is sent there is awaited there.
-fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|why| format!("cannot start a thread: {why}"))
 }
 
-/// The sink, until the process ends.
+/// A server on a thread of its own that answers everything with 200, until the process ends.
 #[derive(Clone)]
-pub(crate) struct Sink {
+pub(crate) struct Listener {
     pub(crate) addr: SocketAddr,
-    /// The number in the body of each request, and when it came.
-    arrived: Arc<Mutex<Vec<(u64, u64)>>>,
     /// Microseconds of CPU, kept up to date.
     cpu: Arc<AtomicU64>,
 }
 
-impl Sink {
-    pub(crate) fn start() -> Result<Sink> {
+impl Listener {
+    /// `note` sees each request before its answer.
+    pub(crate) fn start(note: impl Fn(&Message) + Clone + Send + 'static) -> Result<Listener> {
         let (told, asked) = mpsc::channel();
-        let (arrived, cpu) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
-        let (noted, used) = (Arc::clone(&arrived), Arc::clone(&cpu));
+        let cpu = Arc::new(AtomicU64::new(0));
+        let used = Arc::clone(&cpu);
         let runtime = runtime()?;
         std::thread::spawn(move || {
             runtime.block_on(async move {
@@ -65,19 +65,46 @@ impl Sink {
                     }
                 });
                 serve(listener, move |message| {
-                    noted.lock().unwrap_or_else(PoisonError::into_inner).push((number(&message), micros()));
+                    note(&message);
                     std::future::ready(200)
                 })
                 .await;
             });
         });
         let addr = asked.recv().map_err(|_| "the sink cannot listen")?;
-        Ok(Sink { addr, arrived, cpu })
+        Ok(Listener { addr, cpu })
     }
 
     /// Seconds of CPU so far.
     pub(crate) fn cpu(&self) -> f64 {
         self.cpu.load(Ordering::Relaxed) as f64 / 1e6
+    }
+}
+
+/// The sink, until the process ends.
+#[derive(Clone)]
+pub(crate) struct Sink {
+    listener: Listener,
+    /// The number in the body of each request, and when it came.
+    arrived: Arc<Mutex<Vec<(u64, u64)>>>,
+}
+
+impl Sink {
+    pub(crate) fn start() -> Result<Sink> {
+        let arrived = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&arrived);
+        let listener = Listener::start(move |message| {
+            noted.lock().unwrap_or_else(PoisonError::into_inner).push((number(message), micros()));
+        })?;
+        Ok(Sink { listener, arrived })
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.listener.addr
+    }
+
+    pub(crate) fn cpu(&self) -> f64 {
+        self.listener.cpu()
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -91,7 +118,7 @@ impl Sink {
 }
 
 /// The first number in a body.
-fn number(message: &Message) -> u64 {
+pub(crate) fn number(message: &Message) -> u64 {
     let digits = message.body.iter().skip_while(|byte| !byte.is_ascii_digit()).take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }

@@ -4,10 +4,10 @@
 //! reads the log afterwards. It **is not** linked with the node: what it measures is what a user gets. Only the bare
 //! loop, the matching and the fold are measured in this process.
 //!
-//! Map: [`arguments`], [`rng`], [`http`] (a client and a sink that cost little), [`node`] (the process) → [`crash`]
+//! Map: [`arguments`], [`rng`], [`http`] (a client and a sink that cost little), [`process`] and [`node`] → [`crash`]
 //! (a verifying client against a node that is killed) → [`report`] and [`metrics`] → [`ingest`] with [`events`] and
 //! [`bare`] (the loop that it is compared to), [`chain`] with its
-//! [`load`], [`matching`] over [`sets`] or files, [`correlate`] (the fold alone),
+//! [`load`], [`runs`] beside those of other engines, [`waiting`] (runs that do), [`matching`] over [`sets`] or files, [`correlate`] (the fold alone),
 //! [`ruled`] (the node with many rules).
 
 // Counts become measurements here: what a float cannot tell apart is far below what is measured.
@@ -17,6 +17,7 @@ mod arguments;
 mod clock;
 mod http;
 mod node;
+mod process;
 mod rng;
 
 mod crash;
@@ -30,6 +31,8 @@ mod ingest;
 
 mod chain;
 mod load;
+mod runs;
+mod waiting;
 
 mod matching;
 mod sets;
@@ -48,6 +51,10 @@ Usage: ensue-bench COMMAND --binary PATH
   crash [--kills N] [--seed S]   kills the node at random while events come in, and verifies what is left
   ingest [--full]                what it costs to take events in, to keep them, to be up again
   loop [--seconds N]             webhook, condition, POST: CPU, rates, latencies; runs of three steps
+  runs [--peers FOLDER] [--seconds N] [--rounds N]
+                                 runs of three durable HTTP calls in a closed loop; beside Restate and Temporal where
+                                 FOLDER has them
+  waiting [--runs N]             what so many runs that wait (10,000) take, and how fast they are there after kill -9
   match EVENTS.jsonl PATTERNS.jsonl N [--answers FILE]
                                  the first N patterns (all, if there are fewer) over all events: one JSON object a line
                                  in both files, of whatever shape. Prints one line of JSON. The id of a pattern is its
@@ -76,6 +83,8 @@ fn main() -> ExitCode {
         Some("crash") => crash::run(words),
         Some("ingest") => ingest::run(words),
         Some("loop") => chain::run(words),
+        Some("runs") => runs::run(words),
+        Some("waiting") => waiting::run(words),
         Some("match") => matching::run(words),
         Some("correlate") => correlate::run(words),
         Some("rules") => ruled::run(words),

@@ -1,19 +1,16 @@
 //! The node as a process: started, asked, killed, measured.
 
-use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::Result;
 use crate::http::{Client, request};
+use crate::process::{self, Process, traced};
 use crate::rng::Rng;
-
-/// How a start may go on before something is wrong with it.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is started, and where.
 #[derive(Clone, Debug)]
@@ -25,7 +22,7 @@ pub(crate) struct Setup {
     /// More arguments of `up`.
     pub(crate) more: Vec<String>,
     /// A program that starts it, with its arguments.
-    under: Vec<String>,
+    pub(crate) under: Vec<String>,
 }
 
 impl Setup {
@@ -48,43 +45,24 @@ impl Setup {
 
     /// The same with flushes that take so many microseconds longer; nothing where there is no strace to do it.
     pub(crate) fn slow_flushes(&self, micros: u64) -> Option<Setup> {
-        let there = Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        // -D: the process stays our child. The filter lets all other calls pass at full speed.
         let inject = format!("inject=fdatasync:delay_exit={micros}");
-        let words =
-            ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &inject];
-        let under = words.map(str::to_owned).to_vec();
-        there.is_ok_and(|status| status.success()).then(|| Setup { under, ..self.clone() })
+        let under = traced(&["-o", "/dev/null", "-e", "trace=fdatasync", "-e", &inject])?;
+        Some(Setup { under, ..self.clone() })
     }
 
     /// Starts the process; it is not ready yet.
     pub(crate) fn start(&self) -> Result<Node> {
-        let log = self.folder.join("node.log");
-        let opened: std::io::Result<(File, File)> = (|| {
-            let file = OpenOptions::new().create(true).append(true).open(&log)?;
-            Ok((file.try_clone()?, file))
-        })();
-        let (out, err) = opened.map_err(|why| format!("cannot write {}: {why}", log.display()))?;
-        let mut command = match self.under.split_first() {
-            None => Command::new(&self.binary),
-            Some((under, rest)) => {
-                let mut command = Command::new(under);
-                command.args(rest).arg(&self.binary);
-                command
-            }
-        };
+        let mut command = process::under(&self.under, &self.binary);
         command.arg("up").arg(self.folder.join("config")).arg("--data").arg(self.data());
         command.args(["--listen", &self.addr.to_string(), "--open-ingest", "--secrets-file"]);
         command.arg(self.folder.join("secrets")).args(&self.more).current_dir(&self.folder);
-        command.stdin(Stdio::null()).stdout(out).stderr(err).env("NO_COLOR", "1");
-        let started = Instant::now();
-        let child = command.spawn().map_err(|why| format!("cannot start {}: {why}", self.binary.display()))?;
-        Ok(Node { child, addr: self.addr, log, data: self.data(), started })
+        let process = Process::start("the node", command, &self.folder.join("node.log"))?;
+        Ok(Node { process, addr: self.addr, data: self.data() })
     }
 }
 
 /// A free port below those that the system gives to outgoing connections: one of them must not take it in between.
-fn free_port(rng: &mut Rng) -> Result<SocketAddr> {
+pub(crate) fn free_port(rng: &mut Rng) -> Result<SocketAddr> {
     for _ in 0..100 {
         let port = u16::try_from(rng.range(20_000, 32_000)).unwrap_or(20_000);
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -95,13 +73,11 @@ fn free_port(rng: &mut Rng) -> Result<SocketAddr> {
     Err("no port between 20000 and 32000 is free".into())
 }
 
-/// A process that runs, or has ended.
+/// The process of a node, and where it listens.
 pub(crate) struct Node {
-    child: Child,
+    process: Process,
     addr: SocketAddr,
-    log: PathBuf,
     data: PathBuf,
-    started: Instant,
 }
 
 impl Node {
@@ -113,59 +89,12 @@ impl Node {
             let answered = client.send(&asked).await.is_ok_and(|answer| answer.status() == 200);
             let took = self.started.elapsed();
             // Asked afterwards: it must not be another process that answers.
-            if let Some(status) = self.ended() {
-                return Err(format!("the node ended by itself ({status}):\n{}", self.tail()));
-            }
+            self.still_starts()?;
             if answered {
                 return Ok(took);
             }
-            if self.started.elapsed() > PATIENCE {
-                return Err(format!("the node is not ready after {} s:\n{}", PATIENCE.as_secs(), self.tail()));
-            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-    }
-
-    /// How it ended, if it did.
-    pub(crate) fn ended(&mut self) -> Option<String> {
-        self.child.try_wait().ok().flatten().map(|status| status.to_string())
-    }
-
-    /// SIGKILL, and waits for the end. An error if it had ended by itself.
-    pub(crate) fn kill(&mut self) -> Result {
-        if let Some(status) = self.ended() {
-            return Err(format!("the node ended by itself ({status}):\n{}", self.tail()));
-        }
-        self.child.kill().map_err(|why| format!("cannot kill the node: {why}"))?;
-        self.child.wait().map_err(|why| format!("cannot wait for the node: {why}"))?;
-        Ok(())
-    }
-
-    /// SIGTERM, and waits for the end in good order.
-    pub(crate) fn stop(&mut self) -> Result {
-        let sent = Command::new("kill").args(["-TERM", &self.pid()]).status();
-        sent.map_err(|why| format!("cannot start kill: {why}"))?;
-        let began = Instant::now();
-        loop {
-            match self.child.try_wait().map_err(|why| format!("cannot wait for the node: {why}"))? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => return Err(format!("the node stopped with {status}:\n{}", self.tail())),
-                None if began.elapsed() > PATIENCE => return Err(format!("the node does not stop:\n{}", self.tail())),
-                None => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
-    }
-
-    /// The end of what it has said.
-    pub(crate) fn tail(&self) -> String {
-        let text = std::fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
-    }
-
-    fn pid(&self) -> String {
-        self.child.id().to_string()
     }
 
     /// Where it listens.
@@ -178,51 +107,24 @@ impl Node {
         Api::new(self.addr, &self.data)
     }
 
-    /// Seconds of CPU since its start, user and system.
-    pub(crate) fn cpu(&self) -> f64 {
-        cpu(&format!("/proc/{}/stat", self.pid()))
-    }
-
-    /// Seconds of CPU of its threads of this name.
-    pub(crate) fn thread_cpu(&self, name: &str) -> f64 {
-        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.pid())) else { return 0.0 };
-        let of = |folder: PathBuf| {
-            let comm = std::fs::read_to_string(folder.join("comm")).ok()?;
-            let times = std::fs::read_to_string(folder.join("schedstat")).ok()?;
-            let nanoseconds: f64 = times.split(' ').next()?.parse().ok()?;
-            (comm.trim() == name).then_some(nanoseconds / 1e9)
-        };
-        threads.filter_map(|thread| of(thread.ok()?.path())).sum()
-    }
-
-    /// Bytes that the kernel wrote to the disk for it.
-    pub(crate) fn written(&self) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/io", self.pid())).unwrap_or_default();
-        text.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok()).unwrap_or(0)
-    }
-
-    /// Resident bytes.
-    pub(crate) fn resident(&self) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()).unwrap_or(0) * 1024
+    /// The process alone.
+    pub(crate) fn into_process(self) -> Process {
+        self.process
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Node {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
     }
 }
 
-/// Seconds of CPU by a `stat` file of /proc: fields 14 and 15, in ticks of 10 ms (USER_HZ is 100 on Linux).
-pub(crate) fn cpu(path: &str) -> f64 {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let ticks = |nth: usize| fields.get(nth).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
+impl DerefMut for Node {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
 }
 
 /// The API, asked by one who may do all.

@@ -33,13 +33,14 @@ pub(crate) struct Report {
     bench: &'static str,
     page: PathBuf,
     lines: Vec<Measured>,
+    remarks: Vec<String>,
 }
 
 impl Report {
     /// The page is `--results PATH`, in the folder of the benches if left out.
     pub(crate) fn new(bench: &'static str, words: &mut Arguments) -> Result<Report> {
         let page = words.option("--results")?.unwrap_or_else(|| PathBuf::from("bench/RESULTS.md"));
-        Ok(Report { bench, page, lines: Vec::new() })
+        Ok(Report { bench, page, lines: Vec::new(), remarks: Vec::new() })
     }
 
     /// Takes a value, and prints it.
@@ -53,6 +54,12 @@ impl Report {
         sorted.sort_by(f64::total_cmp);
         let spread = sorted.first().copied().zip(sorted.last().copied());
         self.push(name, median(values), spread, unit, target, note);
+    }
+
+    /// Takes what must be known to read the values, and prints it.
+    pub(crate) fn remark(&mut self, text: &str) {
+        println!("{}", json!({"bench": self.bench, "remark": text}));
+        self.remarks.push(text.to_owned());
     }
 
     fn push(
@@ -110,6 +117,13 @@ impl Report {
             );
         }
         out.push('\n');
+        for remark in &self.remarks {
+            // Writing to a String does not fail.
+            let _ = writeln!(out, "- {remark}");
+        }
+        if !self.remarks.is_empty() {
+            out.push('\n');
+        }
         out
     }
 }
@@ -165,8 +179,12 @@ pub(crate) fn number(value: f64) -> String {
 /// By which command, on what kind of machine.
 fn circumstances() -> String {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let given: Vec<&str> =
+    let mut given: Vec<&str> =
         words.iter().map(String::as_str).take_while(|word| !["--binary", "--results"].contains(word)).collect();
+    // The folder is given by the one who installs them.
+    if let Some(at) = given.iter().position(|word| *word == "--peers") {
+        given.truncate(at + 1);
+    }
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let memory = read("/proc/meminfo");
     let memory =
@@ -204,7 +222,7 @@ mod tests {
     fn a_section_takes_the_place_of_its_older_self() {
         let page = std::env::temp_dir().join(format!("ensue-bench-{}.md", std::process::id()));
         for (bench, value) in [("a", 1.0), ("b", 2.0), ("a", 3.0)] {
-            let mut report = Report { bench, page: page.clone(), lines: Vec::new() };
+            let mut report = Report { bench, page: page.clone(), lines: Vec::new(), remarks: Vec::new() };
             report.value("speed", value, "µs", Target::AtMost(2.0), "");
             report.write().unwrap();
         }

@@ -2,16 +2,24 @@
 
 use std::path::PathBuf;
 
-use crate::{Result, crash, shell, take_option, workspace};
+use crate::{Result, crash, peers, shell, take_option, workspace};
 
 /// What can be measured, and whether the binary is started for it.
-const WHAT: &[(&str, bool)] =
-    &[("ingest", true), ("loop", true), ("rules", true), ("match", false), ("correlate", false)];
+const WHAT: &[(&str, bool)] = &[
+    ("ingest", true),
+    ("loop", true),
+    ("runs", true),
+    ("waiting", true),
+    ("rules", true),
+    ("match", false),
+    ("correlate", false),
+];
 
 /// Builds for release and runs one measurement; it prints JSON lines and writes its part of bench/RESULTS.md.
 pub(crate) fn run(arguments: &[String]) -> Result {
     let mut arguments = arguments.to_vec();
     let binary = take_option(&mut arguments, "--binary")?;
+    let beside = arguments.iter().position(|word| word == "--peers").map(|at| arguments.remove(at)).is_some();
     let what = arguments.first().and_then(|what| WHAT.iter().find(|(name, _)| name == what));
     let (what, starts) = what.ok_or_else(|| {
         let names: Vec<&str> = WHAT.iter().map(|(name, _)| *name).collect();
@@ -23,7 +31,11 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     if *starts && !asks {
         let (client, ensue) = crash::release(binary)?;
         let mut command = client_in_place(&client)?;
-        return shell::run(command.arg(what).args(rest).arg("--binary").arg(ensue).arg("--results").arg(page));
+        command.arg(what).args(rest);
+        if beside {
+            command.arg("--peers").arg(peers::prepare());
+        }
+        return shell::run(command.arg("--binary").arg(ensue).arg("--results").arg(page));
     }
     // What reads files prints one line of JSON, and nothing else stands on its standard output.
     shell::run_aside(shell::cargo().args(["build", "--release", "--package", "ensue-bench"]))?;
@@ -50,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_measured_is_told_before_anything_is_built() {
-        assert!(run(&["speed".to_owned()]).unwrap_err().contains("ingest, loop, rules, match, correlate"));
+        assert!(run(&["speed".to_owned()]).unwrap_err().contains("ingest, loop, runs, waiting, rules, match"));
         assert!(run(&[]).is_err());
     }
 }

@@ -4,7 +4,7 @@
 //! the product, and builds in seconds: it knows the crates by their files and by `cargo metadata`, and imports none.
 //!
 //! Map: [`workspace`] (what there is) and [`shell`] (running programs) → [`ci`], which is [`tidy`] + [`test`](mod@test) (with
-//! [`servers`]) + [`reference`](mod@reference) (with [`rules`]) → [`sim`], [`crash`], [`bench`](mod@bench).
+//! [`servers`]) + [`reference`](mod@reference) (with [`rules`]) → [`sim`], [`crash`], [`bench`](mod@bench) (with [`peers`]).
 
 mod shell;
 mod workspace;
@@ -17,6 +17,7 @@ mod test;
 
 mod bench;
 mod crash;
+mod peers;
 mod reference;
 mod rules;
 mod sim;
@@ -67,7 +68,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "{ingest|loop|rules|match|correlate} [--binary PATH] [ARGUMENT]...",
+        usage: "{ingest|loop|runs [--peers]|waiting|rules|match|correlate} [--binary PATH] [ARGUMENT]...",
         about: "measures what is claimed about speed: JSON lines, and bench/RESULTS.md",
         run: bench::run,
     },
