@@ -6,11 +6,13 @@ use std::sync::Arc;
 use ensue_event::ours::{Failure, Ours};
 use ensue_event::{Digest, Emission, Event, Key, Origin, Position, Record, Time, ours};
 use ensue_lang::Concurrency;
-use ensue_run::{Graph, Run};
+use ensue_run::{Branches, Graph, Run, Waits};
 
 use crate::backfill::{NoPast, Past};
 use crate::config::{self, Compiled};
 use crate::state::{Pending, Row, State, Timer};
+use crate::wait::{Lookout, Looks};
+use crate::work::Kin;
 
 /// The fold: state, and the configuration that it goes by.
 pub struct Engine {
@@ -44,6 +46,10 @@ pub struct Engine {
     pub(crate) refusing: bool,
     /// A rule is taken through the past; whether it acts on that.
     pub(crate) filling: Option<bool>,
+    /// What steps wait for.
+    pub(crate) lookout: Lookout,
+    /// Steps that began to wait at the record at hand.
+    pub(crate) looks: Looks,
 }
 
 /// The files of a configuration, and what they are compiled.
@@ -123,6 +129,8 @@ impl Engine {
             denied: VecDeque::new(),
             refusing: false,
             filling: None,
+            lookout: Lookout::new(),
+            looks: Looks::default(),
         }
     }
 
@@ -172,6 +180,7 @@ impl Engine {
         self.seating = false;
         self.denied.clear();
         self.refusing = false;
+        self.looks.clear();
         let ours = self.ours(record)?;
         // What says something about time or sources is known before the timers that it leaves due.
         let first = ours.as_ref().is_some_and(|ours| {
@@ -207,6 +216,7 @@ impl Engine {
         self.state.undo();
         self.next_config = None;
         self.ready.clear();
+        self.lookout.stale = true;
     }
 
     /// Sets a record aside: what was decided at it is nothing, and the fold goes on after it. A firing is held for a
@@ -269,23 +279,30 @@ impl Engine {
         self.state.emissions.from(from..).map(|(place, pending): (&Emission, &Arc<Pending>)| (*place, &pending.event))
     }
 
-    /// Runs that are not over and wait for nothing. There must never be one.
+    /// Runs that are not over and of which a branch waits for nothing that will come. There must never be one.
     pub fn stuck(&self) -> impl Iterator<Item = &Run> {
         self.state.runs.iter().map(|(_, run)| run.as_ref()).filter(|run| {
-            if run.status.over() {
-                return false;
-            }
-            match run.waits_for() {
-                Some(ensue_run::run::Waits::Answer(effect)) => self.state.outbox.get(&effect).is_none(),
-                Some(ensue_run::run::Waits::Until(due)) => !self
-                    .state
-                    .timers
-                    .from((due, Key([0; 16]))..)
-                    .any(|((_, key), _)| run.steps.values().any(|step| step.effect == Some(*key))),
-                Some(ensue_run::run::Waits::Person(_)) => false,
-                None => true,
-            }
+            let kin = Kin { run: run.id, rows: &self.state.branches };
+            run.waits(&kin).into_iter().any(|(branch, waits)| !self.comes(run, &kin, branch, waits))
         })
+    }
+
+    /// Whether what a branch of a run waits for will come.
+    fn comes(&self, run: &Run, kin: &Kin<'_>, branch: u32, waits: Option<Waits>) -> bool {
+        let timer = |due: Time| {
+            let mut timers = self.state.timers.from((due, Key([0; 16]))..).take_while(|((at, _), _)| *at == due);
+            timers.any(|(_, timer)| matches!(timer.as_ref(), Timer::Run { run: of, branch: at, .. } if (*of, *at) == (run.id, branch)))
+        };
+        match waits {
+            Some(Waits::Answer(effect)) => self.state.outbox.get(&effect).is_some(),
+            Some(Waits::Until(due)) => timer(due),
+            Some(Waits::Event(step, due)) => self.looks_for(run, branch, &step) && due.is_none_or(timer),
+            Some(Waits::Person(_)) => true,
+            Some(Waits::Branches) => kin.ids().into_iter().any(|id| {
+                kin.get(id).is_some_and(|one| one.goes_on() && one.of.as_ref().is_some_and(|of| of.parent == branch))
+            }),
+            None => false,
+        }
     }
 
     fn ours(&self, record: &Record) -> Result<Option<Ours>, Poison> {
@@ -311,7 +328,7 @@ impl Engine {
             self.state.timers.delete(&key);
             self.now = self.now.max(key.0);
             match timer.as_ref() {
-                Timer::Retry { run, effect } => self.retry(*run, *effect),
+                Timer::Run { run, branch, step, due } => self.run_due(*run, *branch, step, *due),
                 Timer::Half { rule } => {
                     if self.waits_for_the_gap(*rule) {
                         self.postpone(*rule, key.1);
@@ -320,7 +337,7 @@ impl Engine {
                 }
                 Timer::Asks { run, effect } => {
                     let told = self.asks_due(*run, *effect);
-                    self.or_fails(*run, *effect, told);
+                    self.or_fails(*run, "", told);
                 }
                 Timer::Flow { rule } => self.flow_due(*rule, key.1),
                 Timer::Order { place, .. } => self.order_due(place),
@@ -341,9 +358,11 @@ impl Engine {
             _ => {}
         }
         let listens = ours.is_none() || self.config.hears_ours;
+        let is_ours = ours.is_some();
         if let Some(ours) = ours {
             self.record(record, ours, past)?;
         }
+        self.awaited(record, is_ours);
         if listens {
             self.decide(record);
         }

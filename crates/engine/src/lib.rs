@@ -43,6 +43,8 @@ pub mod policy;
 
 pub mod work;
 
+pub mod wait;
+
 pub mod emit;
 
 pub use backfill::Past;
@@ -51,6 +53,7 @@ pub use correlate::{Waiting, halves};
 pub use fold::{Engine, Outcome, Poison, Prepared};
 pub use records::source::{GRACE, Gap};
 pub use state::{Decided, Decision, Outboxed, Row, State, Verdict};
+pub use work::Kin;
 
 /// The version of the fold. It changes whenever the same log would give other state; state of another version is
 /// rebuilt. A fixture log with its expected state is kept for each version.

@@ -258,8 +258,10 @@ impl Engine {
                 && judge.reaches(Some(&effect.rule))
         };
         let labels = BTreeMap::new();
+        let line = ensue_run::scope::line(&self.state.branches_of(run.id), effect.branch);
         let names = Names {
             subject: Subject::Action(effect),
+            line: line.iter().map(Arc::as_ref).chain([&run.trunk]).collect(),
             rule: Some((&effect.rule, config.rule(&effect.rule).map_or(&labels, |known| &known.rule.labels))),
             run: Some(run),
             tables: config.tables(effect.rule.split_once('/').map_or("", |(namespace, _)| namespace)),
@@ -304,6 +306,7 @@ impl Engine {
         let labels = BTreeMap::new();
         let labelled = |name: &str| config.rule(name).map_or(&labels, |known| &known.rule.labels);
         let names = Names {
+            line: run.iter().map(|run| &run.trunk).collect(),
             subject: Subject::Command { fields: &fields, actor: &operator.actor, roles: &operator.roles },
             rule: rule.as_deref().map(|name| (name, labelled(name))),
             run: run.as_deref(),

@@ -2,7 +2,7 @@
 
 use ensue_event::ours::{Attempt, Mode, RuleFired};
 use ensue_event::{Digest, Emission, Event, Key, Position, Span, Time};
-use ensue_run::{Definition, Effect, Run};
+use ensue_run::{Branch, Definition, Effect, Run};
 use serde::{Deserialize, Serialize};
 
 use crate::backfill::BackfillRow;
@@ -13,6 +13,8 @@ use crate::policy::PolicyState;
 use crate::policy::asks::Asks;
 use crate::records::source::Gap;
 use crate::table::{RowValue, Table, json_row};
+use crate::wait::{AwaitRow, Awaited, WaitRow};
+use crate::work::Kin;
 
 /// A row for the store: `value` is absent where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,12 +142,16 @@ impl Outboxed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Timer {
-    /// The next try of an effect.
-    Retry {
-        /// Its run.
+    /// A step of a run: the next try, the end of a wait, the end of its time.
+    Run {
+        /// The run.
         run: Key,
-        /// The effect.
-        effect: Key,
+        /// The branch.
+        branch: u32,
+        /// The path of the step; empty: the run's own time.
+        step: String,
+        /// When it is due: a timer that was set anew since is another.
+        due: Time,
     },
     /// A half-match of this rule.
     Half {
@@ -421,6 +427,21 @@ pub struct SourceState {
     pub occurred: Option<Time>,
 }
 
+/// The most outputs that are kept by the `cache` of steps; the oldest goes.
+pub const KEPT_OUTPUTS: usize = 10_000;
+
+/// Outputs that are kept for later runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The outputs.
+    pub outputs: serde_json::Value,
+    /// Since when.
+    pub kept: Time,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
 /// A row without a value: the key says all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mark {}
@@ -431,6 +452,10 @@ json_row!(
     Definition,
     RuleState,
     Run,
+    Branch,
+    Kept,
+    AwaitRow,
+    WaitRow,
     Outboxed,
     Asks,
     PolicyState,
@@ -556,6 +581,16 @@ tables! {
     past: (Time, Key) => Timer = "past",
     /// The gap that is open, in which nobody could see what came; one row, `now`.
     gaps: String => Gap = "gaps",
+    /// Branches of runs: by run, then by number.
+    branches: (Key, u32) => Branch = "branches",
+    /// Outputs that steps keep for later runs.
+    cache: Key => Kept = "cache",
+    /// Steps that look for an event: by what they look for, then by run and step.
+    awaits: (Key, Key) => AwaitRow = "awaits",
+    /// What is looked for: how many runs may, and what was kept.
+    waits: Key => WaitRow = "waits",
+    /// Events that were kept for them: by what looks for them, then by position.
+    awaited: (Key, Key) => Awaited = "awaited",
     /// What is known of sources.
     sources: String => SourceState = "sources",
 }
@@ -571,6 +606,12 @@ impl State {
     #[must_use]
     pub fn acts(&self, written: Mode) -> Mode {
         if self.meta.observe { Mode::Shadow } else { written }
+    }
+
+    /// The branches of a run.
+    #[must_use]
+    pub fn branches_of(&self, run: Key) -> Kin<'_> {
+        Kin { run, rows: &self.branches }
     }
 
     /// How long ago this effect was decided, at `now`.

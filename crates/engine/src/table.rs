@@ -297,6 +297,17 @@ impl RowKey for (Key, Key) {
     }
 }
 
+/// A run and the number of a branch.
+impl RowKey for (Key, u32) {
+    fn bytes(&self) -> Vec<u8> {
+        [self.0.0.as_slice(), &self.1.to_be_bytes()].concat()
+    }
+    fn read(bytes: &[u8]) -> Option<(Key, u32)> {
+        let (run, id) = bytes.split_at_checked(16)?;
+        Some((Key::read(run)?, u32::from_be_bytes(id.try_into().ok()?)))
+    }
+}
+
 impl RowKey for (Position, String) {
     fn bytes(&self) -> Vec<u8> {
         [self.0.bytes().as_slice(), self.1.as_bytes()].concat()

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use ensue_event::ours::{Failure, Mode, RuleFired, RunFailed, RunFinished, RunStarted};
-use ensue_event::{Attr, Digest, Event, Key, Ours, Record};
+use ensue_event::ours::{ApprovalAsked, Failure, Mode, RuleFired, RunFailed, RunFinished, RunStarted};
+use ensue_event::{Attr, Digest, Event, Key, Ours, Record, Time};
+use ensue_run::branch::Failed;
 use ensue_run::machine::{Refused, Said};
-use ensue_run::run::Failed;
-use ensue_run::{Command, Effect, Input, Machine, Run, Status, World};
+use ensue_run::step::Ask;
+use ensue_run::{Alarm, Branch, Branches, Command, Effect, Input, Machine, Run, Status, World};
 
 use crate::emit::Chain;
 use crate::fold::{Engine, Pinned, Poison};
-use crate::state::{KEPT_RUNS, MAX_OUTBOX, Mark, Outboxed, Timer};
+use crate::state::{KEPT_OUTPUTS, KEPT_RUNS, Kept, MAX_OUTBOX, Mark, Outboxed, Timer};
+use crate::table::Table;
 
 impl Engine {
     /// A firing's record is here: its run begins, or it is noted as a shadow.
@@ -58,12 +60,13 @@ impl Engine {
             status: Status::Running,
             started: self.now,
             finished: None,
-            at: ensue_run::run::Place::default(),
-            steps: std::collections::BTreeMap::new(),
-            failed: None,
-            failed_at: None,
             cancelled: None,
             slot,
+            starter: None,
+            uncertain: 0,
+            branches: 0,
+            due: None,
+            trunk: Branch::default(),
         };
         // The definition must be there before anything is said about the run.
         self.pinned(run.definition)?;
@@ -117,23 +120,24 @@ impl Engine {
         }
     }
 
-    /// A backoff is over. A run that cannot go on fails: the record that its timer precedes has nothing to do with it,
-    /// nor have all the records after that.
-    pub(crate) fn retry(&mut self, run: Key, effect: Key) {
-        let came = self.input(run, Input::Due { effect }).map(|_| ());
-        self.or_fails(run, effect, came);
+    /// A timer of a run is due. A run that cannot go on fails: the record that its timer precedes has nothing to do
+    /// with it, nor have all the records after that.
+    pub(crate) fn run_due(&mut self, run: Key, branch: u32, step: &str, due: Time) {
+        let came = self.input(run, Input::Due { branch, step: step.to_owned(), due }).map(|_| ());
+        self.or_fails(run, step, came);
     }
 
     /// Ends a run that could not take what a timer brought.
-    pub(crate) fn or_fails(&mut self, run: Key, effect: Key, came: Result<(), Poison>) {
+    pub(crate) fn or_fails(&mut self, run: Key, step: &str, came: Result<(), Poison>) {
         let Err(why) = came else { return };
         let Some(mut run) = self.state.runs.get(&run).map(|run| run.as_ref().clone()) else { return };
-        let step = run.step_of(effect).map_or_else(String::new, |(path, _)| path.to_owned());
-        run.failed = Some(Failed { step, error: Failure::new("StepFailed", why.to_string()) });
+        let error = Failure::new("StepFailed", why.to_string());
+        run.trunk.failed = Some(Failed { step: step.to_owned(), error });
         (run.status, run.finished) = (Status::Failed, Some(self.now));
         self.over(&run);
         self.state.runs.put(run.id, run.clone());
         self.stands(&run);
+        self.under_way(&run, false);
     }
 
     /// Takes a run from an input to what it waits for next, and carries its commands out. A refused operator's command
@@ -141,36 +145,60 @@ impl Engine {
     pub(crate) fn drive(&mut self, mut run: Run, input: Input) -> Result<Option<Refused>, Poison> {
         let pinned = self.pinned(run.definition)?;
         let was_over = run.status.over().then_some(run.finished).flatten();
+        let was_under_way = self.state.runs.get(&run.id).is_some_and(|known| !known.status.over());
         let config = Arc::clone(self.next_config.as_ref().unwrap_or(&self.config));
         let tables = config.tables(&pinned.namespace);
         let idempotency = |action: &str, with: &serde_json::Value, connection: Option<&str>| {
             config.idempotency(action, with, connection)
         };
         let connection = |written: &str| config.connection(written, &pinned.namespace);
-        let world = World { now: self.now, tables: &tables, connection: &connection, idempotency: &idempotency };
-        let commands = match Machine::new(&pinned.graph, &world, &mut run).step(input) {
+        let (kept, now) = (&self.state.cache, self.now);
+        let cache = |key: Key| {
+            kept.get(&key).filter(|row| row.until.is_none_or(|until| now < until)).map(|row| row.outputs.clone())
+        };
+        let world = World { now, tables: &tables, connection: &connection, idempotency: &idempotency, cache: &cache };
+        let mut branches = BranchRows { run: run.id, rows: &mut self.state.branches };
+        let commands = match Machine::new(&pinned.graph, &world, &mut run, &mut branches).step(input) {
             Ok(commands) => commands,
             Err(refused) => return Ok(Some(refused)),
         };
         if let Some(ended) = was_over {
             self.state.ended.delete(&(ended, run.id));
         }
+        if !was_under_way {
+            self.under_way(&run, true);
+        }
         for command in commands {
             self.carry_out(&run, command);
         }
         self.state.runs.put(run.id, run.clone());
         self.stands(&run);
+        if run.status.over() {
+            self.under_way(&run, false);
+        }
         self.refusals()?;
+        self.look_back();
         Ok(None)
     }
 
     fn carry_out(&mut self, run: &Run, command: Command) {
         match command {
             Command::Do(effect) => self.outbox(run, *effect),
-            Command::Wake { effect, due } => {
+            Command::Rest(effect) => {
                 self.state.outbox.delete(&effect);
-                self.state.timers.put((due, effect), Timer::Retry { run: run.id, effect });
             }
+            Command::Wake(alarm) => {
+                let key = (alarm.due, alarm_key(run.id, &alarm));
+                let Alarm { branch, step, due } = alarm;
+                self.state.timers.put(key, Timer::Run { run: run.id, branch, step, due });
+            }
+            Command::Calm(alarm) => {
+                self.state.timers.delete(&(alarm.due, alarm_key(run.id, &alarm)));
+            }
+            Command::Await { branch, step, since } => self.look_for(run, branch, step, since),
+            Command::Unawait { branch, step } => self.look_no_more(run, branch, &step),
+            Command::Ask { step, from, min, ask, until } => self.tell_asked(run, step, from, min, &ask, until),
+            Command::Keep { key, outputs, until } => self.keep_outputs(key, outputs, until),
             Command::Forget(effect) => {
                 self.forget_asks(run.id, effect);
                 self.state.outbox.delete(&effect);
@@ -209,7 +237,7 @@ impl Engine {
     fn over(&mut self, run: &Run) {
         let id = Key::of("run.over", &[&run.id.0, &run.generation.to_be_bytes()]);
         let counts = &mut self.state.meta.counts;
-        let told = match (run.status, &run.failed) {
+        let told = match (run.status, &run.trunk.failed) {
             (Status::Failed, Some(failed)) => {
                 counts.failed += 1;
                 Ours::from(RunFailed {
@@ -238,8 +266,88 @@ impl Engine {
             && let Some(oldest) = self.state.ended.first().map(|(key, _)| *key)
         {
             self.state.ended.delete(&oldest);
-            self.state.runs.delete(&oldest.1);
-            self.drop_asks(oldest.1);
+            self.forget_run(oldest.1);
         }
     }
+
+    /// A run that is over is kept no longer.
+    fn forget_run(&mut self, run: Key) {
+        self.state.runs.delete(&run);
+        self.forget_branches(run);
+        self.drop_asks(run);
+    }
+
+    pub(crate) fn forget_branches(&mut self, run: Key) {
+        for id in (BranchRows { run, rows: &mut self.state.branches }).ids() {
+            self.state.branches.delete(&(run, id));
+        }
+    }
+
+    fn tell_asked(&mut self, run: &Run, step: String, from: Vec<String>, min: u32, ask: &Ask, until: Option<Time>) {
+        let shown = serde_json::to_value(&ask.shown).unwrap_or_default();
+        let id = Key::of("asked", &[&run.id.0, step.as_bytes(), &run.generation.to_be_bytes(), &ask.digest.0]);
+        let told =
+            ApprovalAsked { run: run.id, rule: run.rule.clone(), step, from, min, shown, digest: ask.digest, until };
+        let chain = Chain { depth: run.depth + 1, ..Self::chain(run) };
+        self.emit_ours(id, &told.into(), &chain);
+    }
+
+    fn keep_outputs(&mut self, key: Key, outputs: serde_json::Value, until: Option<Time>) {
+        if self.state.cache.len() >= KEPT_OUTPUTS
+            && let Some(oldest) =
+                self.state.cache.iter().min_by_key(|(key, row)| (row.kept, **key)).map(|(key, _)| *key)
+        {
+            self.state.cache.delete(&oldest);
+        }
+        self.state.cache.put(key, Kept { outputs, kept: self.now, until });
+    }
+}
+
+/// The id of a run's timer: one for each step of each branch.
+fn alarm_key(run: Key, alarm: &Alarm) -> Key {
+    Key::of("alarm", &[&run.0, &alarm.branch.to_be_bytes(), alarm.step.as_bytes()])
+}
+
+/// The branches of one run.
+pub(crate) struct BranchRows<'a> {
+    pub(crate) run: Key,
+    pub(crate) rows: &'a mut Table<(Key, u32), Branch>,
+}
+
+impl Branches for BranchRows<'_> {
+    fn get(&self, id: u32) -> Option<Arc<Branch>> {
+        self.rows.get(&(self.run, id)).cloned()
+    }
+    fn put(&mut self, id: u32, branch: Arc<Branch>) {
+        self.rows.share((self.run, id), branch);
+    }
+    fn delete(&mut self, id: u32) {
+        self.rows.delete(&(self.run, id));
+    }
+    fn ids(&self) -> Vec<u32> {
+        branch_ids(self.rows, self.run)
+    }
+}
+
+/// The same, for who only looks: nothing can be changed through it.
+pub struct Kin<'a> {
+    /// The run.
+    pub run: Key,
+    /// All branches.
+    pub rows: &'a Table<(Key, u32), Branch>,
+}
+
+impl Branches for Kin<'_> {
+    fn get(&self, id: u32) -> Option<Arc<Branch>> {
+        self.rows.get(&(self.run, id)).cloned()
+    }
+    fn put(&mut self, _: u32, _: Arc<Branch>) {}
+    fn delete(&mut self, _: u32) {}
+    fn ids(&self) -> Vec<u32> {
+        branch_ids(self.rows, self.run)
+    }
+}
+
+fn branch_ids(rows: &Table<(Key, u32), Branch>, run: Key) -> Vec<u32> {
+    rows.from((run, 0)..).map(|(key, _)| *key).take_while(|(of, _)| *of == run).map(|(_, id)| id).collect()
 }

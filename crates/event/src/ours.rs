@@ -163,6 +163,8 @@ ours! {
     RunFinished(Fold, 1, "dev.ensue.run.finished"),
     /// A run failed: at which step, and why.
     RunFailed(Fold, 1, "dev.ensue.run.failed"),
+    /// A step asks people whether the run may go on.
+    ApprovalAsked(Fold, 1, "dev.ensue.approval.asked"),
     /// A chain of causes grew too long and was cut.
     ChainCut(Fold, 1, "dev.ensue.chain.cut"),
     /// A rule holds as many keys as it may; new ones are refused.
@@ -726,6 +728,29 @@ pub struct RunFailed {
     pub error: Failure,
     /// When it started.
     pub started: Time,
+}
+
+/// Fields of `dev.ensue.approval.asked`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalAsked {
+    /// The run.
+    pub run: Key,
+    /// Its rule.
+    pub rule: String,
+    /// The step, with its place in a `foreach`: `deploy[3]`.
+    pub step: String,
+    /// The roles of who may answer.
+    pub from: Vec<String>,
+    /// How many must say yes.
+    pub min: u32,
+    /// What is shown: each expression with its value.
+    pub shown: Value,
+    /// BLAKE3 of what is shown: an answer names it.
+    pub digest: Digest,
+    /// When it is too late to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
 }
 
 /// Fields of `dev.ensue.chain.cut`.

@@ -421,13 +421,26 @@ impl<'a> Chain<'a> {
         }
         tree.then.sort_by_key(|child| child.position);
         if let Some(run) = state {
-            for (path, step) in &run.steps {
-                use ensue_run::StepStatus::{Backoff, Running, Skipped};
+            for (path, step) in &run.steps(&self.engine.state().branches_of(run.id)) {
+                use ensue_run::StepStatus::{Asking, Backoff, Running, Skipped, Uncertain, Waiting};
                 let text = match step.status {
                     Running if self.held(id, path) => {
                         format!("step {path}: held by a freeze, see `ensue freeze --list`")
                     }
-                    Running => format!("step {path}: attempt {} is under way", step.attempt),
+                    Running if step.effect.is_some() => {
+                        format!("step {path}: attempt {} is under way", step.attempt)
+                    }
+                    Waiting => match (step.since, step.due) {
+                        (Some(since), Some(due)) => {
+                            format!("step {path}: waits until {due} for an event that came since {since}")
+                        }
+                        (Some(since), None) => format!("step {path}: waits for an event that came since {since}"),
+                        (None, due) => {
+                            format!("step {path}: waits until {}", due.map_or_else(String::new, |due| due.to_string()))
+                        }
+                    },
+                    Asking => format!("step {path}: asks; answer with `ensue run approve {id} {path}`"),
+                    Uncertain => format!("step {path}: a person must say whether it was done, see `ensue run settle`"),
                     Backoff => format!("step {path}: waits to be tried again"),
                     Skipped => format!("step {path}: skipped, its condition did not hold"),
                     _ => continue,

@@ -11,7 +11,6 @@ use crate::read::Cx;
 use crate::secret;
 use crate::shape::{Field, Shape, Ty};
 use crate::span::Span;
-use crate::support;
 use crate::tree::{Kind, Node, short};
 
 /// Which texts are evaluated later, so that their type cannot be known now.
@@ -174,10 +173,6 @@ pub(crate) fn object_with(
             }
             continue;
         };
-        if !cx.pinned && support::missing(shape.what, field.name) {
-            let message = format!("`{}` is part of the language but not of this version", field.name);
-            cx.report.push(Diagnostic::error("unsupported", entry.key_span, message));
-        }
         // The names of a step's own values are known before it runs.
         let named = texts == Texts::Literal && matches!(field.ty, Ty::Map(_)) && entry.value.text().is_some();
         if named {

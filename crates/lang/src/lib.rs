@@ -16,7 +16,7 @@
 //! Map, in the order in which a text meets it: [`mod@env`] (the environment is filled in) → [`span`] (files and places) → [`tree`] (YAML with places) → `check`
 //! (against the tables in `fields` and [`catalog`]) → `read` (into [`model`], expressions compiled, their names checked
 //! by `scope`) → `refs` (what documents say of each other) → [`Config`]. Beside it: [`diagnostic`], [`schema`],
-//! `support` (what this version does not do yet).
+//!
 
 /// The version of the language that documents name.
 pub const API_VERSION: &str = "ensue.dev/v1";
@@ -35,7 +35,6 @@ pub mod catalog;
 
 mod check;
 mod secret;
-mod support;
 
 pub mod model;
 

@@ -9,12 +9,17 @@
 //! ```
 //! A failure in a node goes to the node's region, then to its parents, until one catches it. A region with a `finally`
 //! is left only through it: what was going on is *held*, the finally steps run, and `Resume` takes it up again.
+//!
+//! The ways of a `parallel`, the steps of a `foreach`, those of a list with `needs`, and the undo of a step each begin in
+//! a region without a parent and end in an `End` of their own: a branch walks them, and what leaves it is told to the
+//! step that it is of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ensue_event::ours::Failure;
 use ensue_expr::{Program, Template, TemplateValue};
-use ensue_lang::{Input, Retry};
+use ensue_lang::{Approve, Input, Join, KeySpec, PatternSpec, Retry};
 use indexmap::IndexMap;
 
 /// The number of a node in its graph.
@@ -31,6 +36,16 @@ pub struct Graph {
     pub regions: Vec<Region>,
     /// Where a run starts.
     pub entry: NodeId,
+    /// The region of the rule's `steps`: what its `timeout` ends.
+    pub body: RegionId,
+    /// The region from which a run that is over is taken back: only undo steps run.
+    pub rollback: RegionId,
+    /// How long a run may take, in microseconds.
+    pub timeout: Option<i64>,
+    /// Where the undo of a step begins, by the step's path.
+    pub undos: BTreeMap<String, NodeId>,
+    /// The steps that wait for an event, by path: what they may take is kept from the run's start.
+    pub waits: BTreeMap<String, Arc<WaitFor>>,
 }
 
 /// One thing to do, and what follows.
@@ -46,6 +61,8 @@ pub struct Node {
     pub cond: Option<Program>,
     /// The outputs that it shows, computed from the raw ones.
     pub outputs: IndexMap<String, TemplateValue>,
+    /// How long all of it may take, in microseconds, where it is more than one action.
+    pub timeout: Option<i64>,
     /// What it does.
     pub kind: NodeKind,
 }
@@ -74,6 +91,18 @@ pub enum NodeKind {
     Leave(IndexMap<String, TemplateValue>),
     /// Fails with this message.
     Fail(Template),
+    /// Waits for a time.
+    Wait(Arc<Until>),
+    /// Waits for an event.
+    WaitFor(Arc<WaitFor>),
+    /// Asks a person.
+    Approve(Arc<Approve>),
+    /// Several ways at once.
+    Parallel(Arc<Ways>),
+    /// The same for every item.
+    Map(Arc<Map>),
+    /// The steps of a list, each when those that it needs are finished.
+    Dag(Arc<Dag>),
     /// Holds "go on at `next`" and enters the finally steps.
     Close(NodeId),
     /// Goes on with what was held: the next node, or the failure.
@@ -99,6 +128,74 @@ pub struct Task {
     pub retry: Option<Retry>,
     /// How long one attempt may take, in microseconds.
     pub timeout: Option<i64>,
+    /// Its outputs are kept for later runs: for what, and how long in microseconds.
+    pub cache: Option<(KeySpec, Option<i64>)>,
+}
+
+/// The time that a wait ends at.
+#[derive(Debug, Clone)]
+pub enum Until {
+    /// So many microseconds from its start.
+    Duration(i64),
+    /// This time.
+    At(ensue_event::Time),
+    /// The time that this gives.
+    Computed(Template),
+}
+
+/// A wait for an event.
+#[derive(Debug, Clone)]
+pub struct WaitFor {
+    /// What it looks like.
+    pub pattern: PatternSpec,
+    /// What must hold of it.
+    pub cond: Option<Program>,
+    /// Its key must be the run's.
+    pub key: Option<KeySpec>,
+    /// From when on events count.
+    pub since: Since,
+    /// How long it waits, in microseconds.
+    pub timeout: Option<i64>,
+}
+
+/// From when on a wait sees events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Since {
+    /// The start of the run.
+    Run,
+    /// The start of the step with this path.
+    Step(String),
+    /// Its own start.
+    Now,
+}
+
+/// The ways of a `parallel`.
+#[derive(Debug, Clone)]
+pub struct Ways {
+    /// Their names, or their places, and where they begin.
+    pub ways: Vec<(String, NodeId)>,
+    /// When it is over.
+    pub join: Join,
+}
+
+/// The steps of a `foreach`.
+#[derive(Debug, Clone)]
+pub struct Map {
+    /// The list.
+    pub items: Option<Template>,
+    /// Lists whose combinations are the items.
+    pub matrix: IndexMap<String, TemplateValue>,
+    /// How many go on at once, at most.
+    pub max_parallel: Option<u32>,
+    /// Where an item begins.
+    pub entry: NodeId,
+}
+
+/// A list with `needs`.
+#[derive(Debug, Clone)]
+pub struct Dag {
+    /// Where each step begins, and the places in the list of those that it needs.
+    pub steps: Vec<(NodeId, Vec<usize>)>,
 }
 
 /// An event to be emitted.
@@ -144,6 +241,8 @@ pub struct Region {
     pub held: usize,
     /// `onFailure` and `finally` steps: a failure among them does not replace the one that is on its way out.
     pub sticky: bool,
+    /// The steps of a document or branch: what they did is taken back when a failure leaves them.
+    pub undoes: bool,
 }
 
 /// One arm of a `catch`.
@@ -193,6 +292,9 @@ impl Graph {
             let first = self.node(node).map(|node| node.region);
             std::iter::successors(first, |region| self.regions.get(*region).and_then(|region| region.parent))
         };
+        if regions(from).last() != regions(to).last() {
+            return false;
+        }
         let depth = |region: RegionId| self.regions.get(region).map_or((0, 0), |region| (region.frames, region.held));
         regions(to).all(|region| {
             let outside = self.regions.get(region).and_then(|region| region.parent).map_or((0, 0), depth);

@@ -20,13 +20,19 @@ pub mod compile;
 
 pub mod run;
 
+pub mod branch;
+
+pub mod step;
+
 pub mod scope;
 
 pub mod machine;
 
 pub mod retry;
 
+pub use branch::{Branch, Branches, TRUNK, Waits};
 pub use compile::{Definition, compile};
 pub use graph::Graph;
-pub use machine::{Command, Effect, Input, Machine, World};
-pub use run::{Run, Status, StepState, StepStatus};
+pub use machine::{Alarm, Command, Effect, Input, Machine, World, meets};
+pub use run::{Run, Status};
+pub use step::{StepState, StepStatus};

@@ -1,20 +1,33 @@
 //! The step machine: one input in, commands out.
 
+mod approve;
+mod fail;
+mod fork;
+mod halt;
 mod operate;
+mod step;
+mod task;
+mod wait;
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use ensue_event::ours::{Answer, Failure};
-use ensue_event::{Key, Span, Time};
+use ensue_event::ours::{Answer, Failure, Took};
+use ensue_event::{Digest, Key, Span, Time};
 use ensue_expr::{Budget, Program, Template, TemplateValue, Value};
-use ensue_lang::catalog::{self, Idempotency, Uncertain};
+use ensue_lang::catalog::Idempotency;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::graph::{ArmKind, Emit, Enter, Graph, Node, NodeId, NodeKind, RegionId, Task};
-use crate::retry;
-use crate::run::{Failed, Frame, Held, Run, Status, StepState, StepStatus};
+use crate::branch::{Branch, Branches, Failed, Held, Stands, TRUNK, Undo, named};
+use crate::graph::{Graph, Node, NodeId, NodeKind};
+use crate::run::{Run, Status};
 use crate::scope::Names;
+use crate::step::{Ask, StepState, StepStatus};
+
+pub use approve::ADMIN;
+pub use fork::MAX_ITEMS;
+pub use wait::meets;
 
 /// How long an attempt may take where its step does not say.
 pub const DEFAULT_TIMEOUT: Span = Span::mins(5);
@@ -32,6 +45,8 @@ pub struct World<'a> {
     pub connection: &'a dyn Fn(&str) -> String,
     /// How an action can be repeated, given what it is called with and the full name of its connection.
     pub idempotency: &'a dyn Fn(&str, &serde_json::Value, Option<&str>) -> Idempotency,
+    /// The outputs that are kept under this key of a `cache`, if there are any.
+    pub cache: &'a dyn Fn(Key) -> Option<serde_json::Value>,
 }
 
 /// What can happen to a run.
@@ -41,6 +56,8 @@ pub enum Input {
     Start,
     /// An attempt was answered.
     Answer {
+        /// The branch that has the effect.
+        branch: u32,
         /// The effect.
         effect: Key,
         /// Which attempt.
@@ -48,13 +65,57 @@ pub enum Input {
         /// What came back.
         answer: Answer,
     },
-    /// A backoff is over.
+    /// A timer is due: a backoff or wait is over, or the time of a step.
     Due {
-        /// The effect to try again.
-        effect: Key,
+        /// The branch.
+        branch: u32,
+        /// The path of the step; empty: of the run.
+        step: String,
+        /// When it was to be due: one that was set anew since is another.
+        due: Time,
+    },
+    /// An event came that a step waits for.
+    Came {
+        /// The branch.
+        branch: u32,
+        /// The path of the step.
+        step: String,
+        /// The event.
+        took: Box<Took>,
+    },
+    /// The event that a step waits for may have come and is not kept.
+    Overflowed {
+        /// The branch.
+        branch: u32,
+        /// The path of the step.
+        step: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// Somebody says yes or no to what a step asks.
+    Approve {
+        /// The name of the step.
+        step: String,
+        /// Who.
+        actor: String,
+        /// For whom they may speak.
+        roles: Vec<String>,
+        /// No.
+        refuse: bool,
+        /// What they were shown.
+        shown: Option<Digest>,
+        /// Why.
+        reason: String,
+    },
+    /// An operator takes back what a run that is over did.
+    Rollback {
+        /// Why.
+        reason: String,
     },
     /// Nobody knows whether an attempt was made.
     Unknown {
+        /// The branch that has the effect.
+        branch: u32,
         /// The effect.
         effect: Key,
         /// Which attempt.
@@ -91,19 +152,67 @@ pub enum Input {
 pub enum Command {
     /// Do this.
     Do(Box<Effect>),
+    /// The attempt failed, and there will be another one.
+    Rest(Key),
     /// Wake the run then.
-    Wake {
-        /// The effect that will be tried again.
-        effect: Key,
-        /// When.
-        due: Time,
-    },
+    Wake(Alarm),
+    /// Do not: the step is past it.
+    Calm(Alarm),
     /// Forget an effect that has no answer: its run goes on without it.
     Forget(Key),
+    /// Look for an event, among those that were kept and those that will come.
+    Await {
+        /// The branch.
+        branch: u32,
+        /// The path of the step.
+        step: String,
+        /// One that came at this time or later.
+        since: Time,
+    },
+    /// Look no more.
+    Unawait {
+        /// The branch.
+        branch: u32,
+        /// The path of the step.
+        step: String,
+    },
+    /// Tell people that they are asked.
+    Ask {
+        /// The name of the step.
+        step: String,
+        /// Who may answer.
+        from: Vec<String>,
+        /// How many must say yes.
+        min: u32,
+        /// What is shown.
+        ask: Box<Ask>,
+        /// When it is too late.
+        until: Option<Time>,
+    },
+    /// Keep these outputs for later runs.
+    Keep {
+        /// For what.
+        key: Key,
+        /// The outputs.
+        outputs: serde_json::Value,
+        /// Until when.
+        until: Option<Time>,
+    },
     /// Say that something happened.
     Emit(Box<Said>),
     /// The run is over.
     Over,
+}
+
+/// When a run is to be woken, and for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// The branch.
+    pub branch: u32,
+    /// The path of the step; empty: the run's own `timeout`.
+    pub step: String,
+    /// When.
+    pub due: Time,
 }
 
 /// An attempt to be made by an action.
@@ -118,7 +227,10 @@ pub struct Effect {
     pub run: Key,
     /// `namespace/name` of the rule.
     pub rule: String,
-    /// The path of the step.
+    /// The branch of the run.
+    #[serde(default, skip_serializing_if = "crate::run::is_zero")]
+    pub branch: u32,
+    /// The name of the step: its path, with its place in a `foreach`.
     pub step: String,
     /// The action.
     pub action: String,
@@ -172,6 +284,20 @@ pub enum Refused {
     /// No such step, or not in that state.
     #[error("step `{0}` is not waiting for this; `ensue run show` lists the steps of a run and how they stand")]
     Step(String),
+    /// An approval that does not count.
+    #[error("step `{step}`: {why}")]
+    Approval {
+        /// The step.
+        step: String,
+        /// Why not.
+        why: String,
+    },
+    /// A run that cannot go on where it stopped.
+    #[error("step `{0}` was taken back when the run failed; start it anew with `ensue run retry`")]
+    TakenBack(String),
+    /// Nothing that it did has an undo.
+    #[error("run {0} has nothing to take back: no step that it finished has an `undo`")]
+    NoUndo(Key),
     /// Not one of the three verdicts.
     #[error("`{0}` is not a verdict; say done, failed or retry")]
     Verdict(String),
@@ -182,7 +308,28 @@ pub struct Machine<'a> {
     graph: &'a Graph,
     world: &'a World<'a>,
     run: &'a mut Run,
+    branches: &'a mut dyn Branches,
+    /// The branch that is walked, and those that it came from, the trunk last.
+    line: Vec<u32>,
+    /// Branches at hand.
+    loaded: BTreeMap<u32, Arc<Branch>>,
+    changed: BTreeSet<u32>,
+    gone: BTreeSet<u32>,
+    turns: VecDeque<Turn>,
+    /// Branches whose turn to go on will come.
+    awake: BTreeSet<u32>,
+    /// Steps with branches at which branches go on that had failed.
+    resumed: BTreeSet<(u32, NodeId)>,
     out: Vec<Command>,
+}
+
+/// What is still to be done about a branch before the machine rests.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// Go on from where it is.
+    Walk(u32),
+    /// It has ended: whose it is goes on.
+    Ended(u32),
 }
 
 enum Flow {
@@ -195,105 +342,247 @@ enum Flow {
 }
 
 impl<'a> Machine<'a> {
-    /// A machine for this run.
-    pub fn new(graph: &'a Graph, world: &'a World<'a>, run: &'a mut Run) -> Machine<'a> {
-        Machine { graph, world, run, out: Vec::new() }
+    /// A machine for this run and its branches.
+    pub fn new(
+        graph: &'a Graph,
+        world: &'a World<'a>,
+        run: &'a mut Run,
+        branches: &'a mut dyn Branches,
+    ) -> Machine<'a> {
+        let loaded = BTreeMap::from([(TRUNK, Arc::new(std::mem::take(&mut run.trunk)))]);
+        Machine {
+            graph,
+            world,
+            run,
+            branches,
+            line: vec![TRUNK],
+            loaded,
+            changed: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            turns: VecDeque::new(),
+            awake: BTreeSet::new(),
+            resumed: BTreeSet::new(),
+            out: Vec::new(),
+        }
     }
 
     /// Takes one input and goes on as far as possible. An input that does not fit where the run is (an answer that
     /// came twice, a timer of a step that moved on) changes nothing; only operators are told.
     pub fn step(mut self, input: Input) -> Result<Vec<Command>, Refused> {
-        match input {
-            Input::Start => {
-                self.run.at.node = self.graph.entry;
-                self.walk();
+        let result = self.take(input);
+        while let (Ok(()), Some(turn)) = (&result, self.turns.pop_front()) {
+            match turn {
+                Turn::Walk(branch) => {
+                    self.awake.remove(&branch);
+                    self.walk(branch);
+                }
+                Turn::Ended(branch) => self.ended(branch),
             }
-            Input::Answer { effect, attempt, answer } => self.answered(effect, attempt, answer),
-            Input::Due { effect } => self.due(effect),
-            Input::Unknown { effect, attempt, reason } => self.unknown(effect, attempt, reason),
-            Input::Cancel { reason } => self.cancel(reason)?,
-            Input::Resume { from } => self.resume(from)?,
-            Input::Skip { step } => self.skip(&step)?,
-            Input::Settle { step, verdict } => self.settle(&step, &verdict)?,
+        }
+        if let Some(trunk) = self.loaded.remove(&TRUNK) {
+            self.run.trunk = Arc::unwrap_or_clone(trunk);
+        }
+        result?;
+        for id in self.gone {
+            self.branches.delete(id);
+        }
+        for id in self.changed {
+            if let Some(branch) = self.loaded.remove(&id) {
+                self.branches.put(id, branch);
+            }
         }
         Ok(self.out)
     }
 
-    /// Goes on from the present node until something must be waited for. A graph has no loops, so this ends.
-    fn walk(&mut self) {
-        while let Some(node) = self.graph.node(self.run.at.node) {
-            match self.visit(node) {
-                Flow::Go(next) => self.run.at.node = next,
+    fn take(&mut self, input: Input) -> Result<(), Refused> {
+        match input {
+            Input::Start => self.start(),
+            Input::Answer { branch, effect, attempt, answer } => self.answered(branch, effect, attempt, answer),
+            Input::Due { branch, step, due } => self.due(branch, &step, due),
+            Input::Came { branch, step, took } => self.came(branch, &step, &took),
+            Input::Overflowed { branch, step, why } => self.overflowed(branch, &step, why),
+            Input::Unknown { branch, effect, attempt, reason } => self.unknown(branch, effect, attempt, reason),
+            Input::Approve { step, actor, roles, refuse, shown, reason } => {
+                self.approved(&step, &approve::Word { actor, roles, refuse, shown, reason })?;
+            }
+            Input::Cancel { reason } => self.cancel(reason)?,
+            Input::Resume { from } => self.resume(from)?,
+            Input::Rollback { reason } => self.rollback(reason)?,
+            Input::Skip { step } => self.skip(&step)?,
+            Input::Settle { step, verdict } => self.settle(&step, &verdict)?,
+        }
+        Ok(())
+    }
+
+    fn start(&mut self) {
+        self.here_mut().at.node = self.graph.entry;
+        if let Some(timeout) = self.graph.timeout {
+            let due = self.world.now + Span(timeout);
+            self.run.due = Some(due);
+            self.out.push(Command::Wake(Alarm { branch: TRUNK, step: String::new(), due }));
+        }
+        self.wake(TRUNK);
+    }
+
+    /// The branch of this number, at hand from now on.
+    fn load(&mut self, id: u32) -> Option<&Arc<Branch>> {
+        if !self.loaded.contains_key(&id) {
+            let branch = if self.gone.contains(&id) { None } else { self.branches.get(id) };
+            self.loaded.insert(id, branch?);
+        }
+        self.loaded.get(&id)
+    }
+
+    /// Turns to a branch; false if there is none of this number.
+    fn turn_to(&mut self, id: u32) -> bool {
+        let mut line = Vec::new();
+        let mut next = Some(id);
+        while let Some(id) = next {
+            let Some(branch) = self.load(id) else { return false };
+            next = branch.of.as_ref().map(|of| of.parent);
+            line.push(id);
+        }
+        self.line = line;
+        true
+    }
+
+    /// The number of the branch at hand.
+    fn id(&self) -> u32 {
+        self.line.first().copied().unwrap_or(TRUNK)
+    }
+
+    /// The branch at hand.
+    fn here(&self) -> &Branch {
+        static NOWHERE: std::sync::LazyLock<Branch> = std::sync::LazyLock::new(Branch::default);
+        self.loaded.get(&self.id()).map_or(&NOWHERE, Arc::as_ref)
+    }
+
+    fn here_mut(&mut self) -> &mut Branch {
+        let id = self.id();
+        self.changed.insert(id);
+        Arc::make_mut(self.loaded.entry(id).or_default())
+    }
+
+    fn remove(&mut self, id: u32) {
+        self.loaded.remove(&id);
+        self.changed.remove(&id);
+        self.gone.insert(id);
+    }
+
+    /// What a step of the branch at hand is called.
+    fn name(&self, path: &str) -> String {
+        named(path, self.here().index())
+    }
+
+    /// The node that the branch at hand is at.
+    fn node(&self) -> Option<&'a Node> {
+        self.graph.node(self.here().at.node)
+    }
+
+    /// A branch goes on when its turn comes: once, however often it is asked to.
+    fn wake(&mut self, branch: u32) {
+        if self.awake.insert(branch) {
+            self.turns.push_back(Turn::Walk(branch));
+        }
+    }
+
+    /// Goes on from where a branch is until something must be waited for. A graph has no loops, so this ends.
+    fn walk(&mut self, branch: u32) {
+        // It may have been told to end before its turn came.
+        if self.run.status.over() || !self.turn_to(branch) || !self.here().goes_on() || self.here().undoing.is_some() {
+            return;
+        }
+        while let Some(node) = self.node() {
+            let goes_on = match self.visit(node) {
+                Flow::Go(next) => {
+                    self.here_mut().at.node = next;
+                    true
+                }
                 Flow::Wait => return,
                 Flow::End => break,
-                Flow::Fail(failure) => {
-                    if let Some(next) = self.failed(node, failure) {
-                        self.run.at.node = next;
-                    } else {
-                        break;
-                    }
-                }
-                Flow::Raise(failed) => {
-                    if !self.raise(node.region, failed) {
-                        break;
-                    }
-                }
+                Flow::Fail(failure) => self.failed(node, failure),
+                Flow::Raise(failed) => self.raise(node.region, failed),
+            };
+            if !goes_on {
+                return;
             }
         }
-        self.over();
+        self.end(Stands::Succeeded);
+    }
+
+    /// The branch at hand is done with.
+    fn end(&mut self, stands: Stands) {
+        let id = self.id();
+        if id == TRUNK {
+            self.over();
+            return;
+        }
+        if let Some(of) = &mut self.here_mut().of {
+            of.stands = stands;
+        }
+        self.turns.push_back(Turn::Ended(id));
     }
 
     fn over(&mut self) {
-        self.run.status = match (&self.run.cancelled, &self.run.failed) {
+        self.run.status = match (&self.run.cancelled, &self.here().failed) {
             (Some(_), _) => Status::Cancelled,
             (None, Some(_)) => Status::Failed,
             (None, None) => Status::Succeeded,
         };
         self.run.finished = Some(self.world.now);
+        if let Some(due) = self.run.due.take() {
+            self.out.push(Command::Calm(Alarm { branch: TRUNK, step: String::new(), due }));
+        }
         self.out.push(Command::Over);
     }
 
-    fn visit(&mut self, node: &Node) -> Flow {
+    fn visit(&mut self, node: &'a Node) -> Flow {
         if let Some(cond) = &node.cond {
             match self.holds(cond) {
                 Ok(true) => {}
                 Ok(false) => {
-                    self.mark(node, StepStatus::Skipped);
+                    self.mark(&node.path, StepStatus::Skipped);
                     return Flow::Go(node.next);
                 }
                 Err(failure) => return Flow::Fail(failure),
             }
         }
         let done = match &node.kind {
-            NodeKind::Task(task) => self.task(node, &Arc::clone(task)),
+            NodeKind::Task(task) => self.task(node, task),
             NodeKind::Pass(values) => self.pass(node, values),
             NodeKind::Choice(cases) => self.choice(node, cases),
             NodeKind::Guard { cond, otherwise } => match self.holds(cond) {
                 Ok(true) => Ok(Flow::Go(node.next)),
                 Ok(false) => {
-                    self.mark(node, StepStatus::Skipped);
+                    self.mark(&node.path, StepStatus::Skipped);
                     Ok(Flow::Go(*otherwise))
                 }
                 Err(failure) => Err(failure),
             },
-            NodeKind::Emit(emit) => self.emit(node, &Arc::clone(emit)),
-            NodeKind::Enter(enter) => self.enter(node, &Arc::clone(enter)),
+            NodeKind::Emit(emit) => self.emit(node, emit),
+            NodeKind::Enter(enter) => self.enter(node, enter),
             NodeKind::Leave(outputs) => self.leave(node, outputs),
             NodeKind::Fail(message) => {
                 self.begin(node);
                 self.text(message).and_then(|message| Err(Failure::new("StepFailed", message)))
             }
+            NodeKind::Wait(until) => self.wait(node, until),
+            NodeKind::WaitFor(wanted) => self.wait_for(node, wanted),
+            NodeKind::Approve(approve) => self.ask(node, approve),
+            NodeKind::Parallel(ways) => self.parallel(node, ways),
+            NodeKind::Map(map) => self.map(node, map),
+            NodeKind::Dag(dag) => self.dag(node, dag),
             NodeKind::Close(finally) => {
-                self.run.at.held.push(Held::Next);
+                self.here_mut().at.held.push(Held::Next);
                 Ok(Flow::Go(*finally))
             }
-            NodeKind::Resume | NodeKind::Rethrow => Ok(match self.run.at.held.pop() {
+            NodeKind::Resume | NodeKind::Rethrow => Ok(match self.here_mut().at.held.pop() {
                 Some(Held::Failure(failed)) => Flow::Raise(failed),
                 Some(Held::Next | Held::Caught(_)) | None => Flow::Go(node.next),
             }),
             NodeKind::Caught => {
-                self.run.at.held.pop();
-                self.mark(node, StepStatus::Succeeded);
+                self.here_mut().at.held.pop();
+                self.mark(&node.path, StepStatus::Succeeded);
                 Ok(Flow::Go(node.next))
             }
             NodeKind::End => Ok(Flow::End),
@@ -301,311 +590,100 @@ impl<'a> Machine<'a> {
         done.unwrap_or_else(Flow::Fail)
     }
 
-    fn task(&mut self, node: &Node, task: &Task) -> Result<Flow, Failure> {
-        self.begin(node);
-        let with = self.render(&task.with)?.to_json();
-        self.dispatch(node, task, with);
-        Ok(Flow::Wait)
-    }
-
-    fn dispatch(&mut self, node: &Node, task: &Task, with: serde_json::Value) {
-        let key = self.run.effect_key(&node.path);
-        let state = self.state(node);
-        (state.status, state.effect, state.due) = (StepStatus::Running, Some(key), None);
-        state.attempt += 1;
-        let attempt = state.attempt;
-        let connection = task.connection.as_deref().map(|name| (self.world.connection)(name));
-        let idempotency = (self.world.idempotency)(&task.action, &with, connection.as_deref());
-        self.out.push(Command::Do(Box::new(Effect {
-            key,
-            attempt,
-            run: self.run.id,
-            rule: self.run.rule.clone(),
-            step: node.path.clone(),
-            action: task.action.clone(),
-            connection,
-            with,
-            timeout: task.timeout.map_or(DEFAULT_TIMEOUT, Span),
-            idempotency,
-            correlation: self.run.correlation.clone(),
-            depth: 0,
-        })));
-    }
-
-    fn pass(&mut self, node: &Node, values: &IndexMap<String, TemplateValue>) -> Result<Flow, Failure> {
-        self.begin(node);
-        let outputs = self.render_all(values)?;
-        self.done(node, outputs)
-    }
-
-    fn choice(&mut self, node: &Node, cases: &[(Option<Program>, NodeId)]) -> Result<Flow, Failure> {
-        self.begin(node);
-        for (cond, to) in cases {
-            let holds = match cond {
-                Some(cond) => self.holds(cond)?,
-                None => true,
-            };
-            if holds {
-                self.mark(node, StepStatus::Succeeded);
-                return Ok(Flow::Go(*to));
-            }
-        }
-        self.mark(node, StepStatus::Succeeded);
-        Ok(Flow::Go(node.next))
-    }
-
-    fn emit(&mut self, node: &Node, emit: &Emit) -> Result<Flow, Failure> {
-        self.begin(node);
-        let kind = self.text(&emit.kind)?;
-        if kind.is_empty() || kind.starts_with(ensue_event::ours::PREFIX) {
-            let why = format!("`emit` of type `{kind}`: a type of your own is needed; `dev.ensue.` belongs to ensue");
-            return Err(Failure::new("Expression", why));
-        }
-        let source = emit.source.as_ref().map(|source| self.text(source)).transpose()?;
-        let subject = emit.subject.as_ref().map(|subject| self.text(subject)).transpose()?;
-        let data = emit.data.as_ref().map(|data| self.render(data)).transpose()?.map(|value| value.to_json());
-        let mut extensions = Vec::new();
-        for (name, value) in &emit.extensions {
-            extensions.push((name.clone(), self.text(value)?));
-        }
-        let id = self.run.effect_key(&node.path);
-        self.out.push(Command::Emit(Box::new(Said { id, kind, source, subject, data, extensions })));
-        self.done(node, serde_json::json!({"id": id}))
-    }
-
-    fn enter(&mut self, node: &Node, enter: &Enter) -> Result<Flow, Failure> {
-        self.begin(node);
-        let given = self.render(&enter.with)?;
-        let mut inputs = serde_json::Map::new();
-        for (name, input) in &enter.inputs {
-            let given = given.get(name).map(Value::to_json).or_else(|| input.default.clone());
-            let (workflow, wanted) = (&enter.workflow, input.ty.as_str());
-            let value = given.ok_or_else(|| {
-                let why = format!("the workflow {workflow} needs the input `{name}`; give it under `with`");
-                Failure::new("Expression", why)
-            })?;
-            if !input.ty.accepts(&value) {
-                let why =
-                    format!("the input `{name}` of the workflow {workflow} must be of type {wanted}; {value} is not");
-                return Err(Failure::new("Expression", why));
-            }
-            inputs.insert(name.clone(), value);
-        }
-        self.run.at.frames.push(Frame { path: node.path.clone(), inputs: inputs.into() });
-        Ok(Flow::Go(node.next))
-    }
-
-    fn leave(&mut self, node: &Node, outputs: &IndexMap<String, TemplateValue>) -> Result<Flow, Failure> {
-        let outputs = self.render_all(outputs)?;
-        self.run.at.frames.pop();
-        self.done(node, outputs)
-    }
-
     /// A step is done: its outputs are what the definition says, computed from the raw ones.
-    fn done(&mut self, node: &Node, raw: serde_json::Value) -> Result<Flow, Failure> {
-        let state = self.state(node);
+    fn done(&mut self, node: &'a Node, raw: serde_json::Value) -> Result<Flow, Failure> {
+        let state = self.state(&node.path);
         (state.outputs, state.error) = (raw, None);
         if !node.outputs.is_empty() {
             let shown = self.render_all(&node.outputs)?;
-            self.state(node).outputs = shown;
+            self.state(&node.path).outputs = shown;
         }
-        self.mark(node, StepStatus::Succeeded);
+        self.mark(&node.path, StepStatus::Succeeded);
+        self.undoable(&node.path);
         Ok(Flow::Go(node.next))
     }
 
-    /// A node failed: where the run goes on, if anywhere.
-    fn failed(&mut self, node: &Node, failure: Failure) -> Option<NodeId> {
-        let now = self.world.now;
-        let state = self.state(node);
-        state.error = Some(failure.clone());
-        state.end(StepStatus::Failed, now);
-        let failed = Failed { step: node.path.clone(), error: failure };
-        self.raise(node.region, failed).then_some(self.run.at.node)
-    }
-
-    /// Carries a failure outwards; false when it leaves the run.
-    fn raise(&mut self, from: RegionId, mut failed: Failed) -> bool {
-        let on_the_way_out = self.run.at.held.iter().any(|held| matches!(held, Held::Failure(_)));
-        if !on_the_way_out
-            && self
-                .graph
-                .node(self.run.at.node)
-                .is_some_and(|node| !matches!(node.kind, NodeKind::Resume | NodeKind::Rethrow))
-        {
-            self.run.failed_at = Some(self.run.at.clone());
-        }
-        let mut next = Some(from);
-        while let Some(region) = next.and_then(|id| self.graph.regions.get(id)) {
-            let arm =
-                self.catches(&failed, region.held).then(|| region.arms.iter().find(|arm| arm.takes(&failed.error)));
-            let arm = arm.flatten();
-            if let Some(arm) = arm {
-                self.leave_calls(region.frames, &failed);
-                self.run.at.held.truncate(region.held);
-                match arm.kind {
-                    ArmKind::Catch => self.run.at.held.push(Held::Caught(failed)),
-                    ArmKind::OnFailure => self.run.at.held.push(Held::Failure(failed)),
-                    ArmKind::CarryOn => {}
-                }
-                self.run.at.node = arm.to;
-                return true;
-            }
-            if let Some(finally) = region.finally {
-                self.leave_calls(region.frames, &failed);
-                self.run.at.held.truncate(region.held);
-                self.run.at.held.push(Held::Failure(failed));
-                self.run.at.node = finally;
-                return true;
-            }
-            if region.sticky
-                && failed.error.name != CANCELLED
-                && let Some(Held::Failure(first)) = region.held.checked_sub(1).and_then(|at| self.run.at.held.get(at))
-            {
-                failed = first.clone();
-            }
-            next = region.parent;
-        }
-        self.leave_calls(0, &failed);
-        self.run.failed = Some(failed);
-        false
-    }
-
-    /// Whether a region with so much held may catch this failure. A cancellation is caught nowhere; but the finally
-    /// steps that run because of it have catches of their own.
-    fn catches(&self, failed: &Failed, held: usize) -> bool {
-        let cancelled = |held: &Held| matches!(held, Held::Failure(failed) if failed.error.name == CANCELLED);
-        self.run.cancelled.is_none()
-            || failed.error.name != CANCELLED && self.run.at.held.iter().take(held).any(cancelled)
-    }
-
-    /// A failure leaves called workflows: the calling steps have failed too.
-    fn leave_calls(&mut self, keep: usize, failed: &Failed) {
-        let now = self.world.now;
-        while self.run.at.frames.len() > keep
-            && let Some(frame) = self.run.at.frames.pop()
-        {
-            if let Some(state) = self.run.steps.get_mut(&frame.path) {
-                state.error = Some(failed.error.clone());
-                state.end(StepStatus::Failed, now);
-            }
+    /// A step that has an `undo` is done.
+    fn undoable(&mut self, path: &str) {
+        if self.graph.undos.contains_key(path) {
+            let here = self.here_mut();
+            here.undos.retain(|undo| undo.step != path || undo.branch != 0);
+            here.undos.push(Undo { step: path.to_owned(), frames: here.at.frames.clone(), branch: 0 });
         }
     }
 
-    fn answered(&mut self, effect: Key, attempt: u32, answer: Answer) {
-        let Some((node, task)) = self.waiting(effect, attempt, &[StepStatus::Running, StepStatus::Uncertain]) else {
-            return;
-        };
-        self.run.status = Status::Running;
-        match answer {
-            Answer::Ok(outputs) => match self.done(node, outputs) {
-                Ok(_) => self.go(node.next),
-                Err(failure) => self.go_failed(node, failure),
-            },
-            Answer::Err(failure) => {
-                let default;
-                let policy = match &task.retry {
-                    Some(policy) => Some(policy),
-                    None if catalog::default_retry(&task.action) => {
-                        default = retry::default_policy();
-                        Some(&default)
-                    }
-                    None => None,
-                };
-                match policy.and_then(|policy| retry::delay(policy, &failure, effect, attempt)) {
-                    Some(wait) => {
-                        let due = self.world.now + wait;
-                        let state = self.state(node);
-                        (state.status, state.due, state.error) = (StepStatus::Backoff, Some(due), Some(failure));
-                        self.out.push(Command::Wake { effect, due });
-                    }
-                    None => self.go_failed(node, failure),
-                }
-            }
-        }
-    }
-
-    fn due(&mut self, effect: Key) {
-        let Some(attempt) = self.run.step_of(effect).map(|(_, state)| state.attempt) else { return };
-        if let Some((node, task)) = self.waiting(effect, attempt, &[StepStatus::Backoff]) {
-            self.again(node, &task);
-        }
-    }
-
-    /// One more attempt with the same key. What it is called with is rendered again from the same values.
-    fn again(&mut self, node: &Node, task: &Task) {
-        self.run.status = Status::Running;
-        match self.render(&task.with) {
-            Ok(with) => self.dispatch(node, task, with.to_json()),
+    /// A step is done, or failed to be: the branch at hand goes on.
+    fn go_on(&mut self, node: &'a Node, flow: Result<Flow, Failure>) {
+        match flow {
+            Ok(Flow::Go(next)) => self.go(next),
+            Ok(_) => self.go(node.next),
             Err(failure) => self.go_failed(node, failure),
         }
     }
 
-    fn unknown(&mut self, effect: Key, attempt: u32, reason: String) {
-        let Some((node, task)) = self.waiting(effect, attempt, &[StepStatus::Running]) else { return };
-        match catalog::uncertain(&task.action) {
-            Uncertain::Retry => self.again(node, &task),
-            Uncertain::Ask => {
-                let state = self.state(node);
-                state.status = StepStatus::Uncertain;
-                state.error = Some(Failure::new("Uncertain", reason));
-                self.run.status = Status::Uncertain;
-            }
-        }
-    }
-
-    /// The node that waits for this attempt of this effect, if the run still is there.
-    fn waiting(&self, effect: Key, attempt: u32, wanted: &[StepStatus]) -> Option<(&'a Node, Arc<Task>)> {
-        if self.run.status.over() {
-            return None;
-        }
-        let node = self.graph.node(self.run.at.node)?;
-        let state = self.run.steps.get(&node.path)?;
-        let fits = state.effect == Some(effect) && state.attempt == attempt && wanted.contains(&state.status);
-        match &node.kind {
-            NodeKind::Task(task) if fits => Some((node, Arc::clone(task))),
-            _ => None,
-        }
-    }
-
     fn go(&mut self, next: NodeId) {
-        self.run.at.node = next;
-        self.walk();
+        self.here_mut().at.node = next;
+        self.wake(self.id());
     }
 
-    fn go_failed(&mut self, node: &Node, failure: Failure) {
-        match self.failed(node, failure) {
-            Some(next) => self.go(next),
-            None => self.over(),
+    fn go_failed(&mut self, node: &'a Node, failure: Failure) {
+        if self.failed(node, failure) {
+            self.wake(self.id());
         }
     }
 
-    /// The state of a node's step, made if it is new.
-    fn state(&mut self, node: &Node) -> &mut StepState {
+    /// The state of a step of the branch at hand, made if it is new.
+    fn state(&mut self, path: &str) -> &mut StepState {
         let now = self.world.now;
-        self.run.steps.entry(node.path.clone()).or_insert_with(|| StepState::begun(now))
+        self.here_mut().steps.entry(path.to_owned()).or_insert_with(|| StepState::begun(now))
     }
 
     /// A step begins, or begins again in a new generation.
     fn begin(&mut self, node: &Node) {
         let now = self.world.now;
-        self.run.steps.insert(node.path.clone(), StepState::begun(now));
+        let mut state = StepState::begun(now);
+        if let Some(timeout) = node.timeout {
+            let due = now + Span(timeout);
+            state.due = Some(due);
+            self.out.push(Command::Wake(Alarm { branch: self.id(), step: node.path.clone(), due }));
+        }
+        self.here_mut().steps.insert(node.path.clone(), state);
     }
 
-    fn mark(&mut self, node: &Node, status: StepStatus) {
+    /// A step ends so, and its timer with it.
+    fn mark(&mut self, path: &str, status: StepStatus) {
         let now = self.world.now;
-        self.state(node).end(status, now);
+        let state = self.state(path);
+        let (due, since) = (state.due.take(), state.since.take());
+        let unknown = state.status == StepStatus::Uncertain;
+        (state.status, state.finished) = (status, Some(now));
+        if since.is_some() {
+            self.out.push(Command::Unawait { branch: self.id(), step: path.to_owned() });
+        }
+        if let Some(due) = due {
+            self.out.push(Command::Calm(Alarm { branch: self.id(), step: path.to_owned(), due }));
+        }
+        if unknown {
+            self.known();
+        }
+    }
+
+    /// One uncertain step fewer.
+    fn known(&mut self) {
+        self.run.uncertain = self.run.uncertain.saturating_sub(1);
+        if self.run.uncertain == 0 && self.run.status == Status::Uncertain {
+            self.run.status = Status::Running;
+        }
     }
 
     fn names(&self) -> Names<'_> {
-        Names { run: self.run, world: self.world }
+        let line = self.line.iter().filter_map(|id| self.loaded.get(id)).map(Arc::as_ref).collect();
+        Names { run: self.run, line, world: self.world, event: None }
     }
 
     fn holds(&self, cond: &Program) -> Result<bool, Failure> {
         let value = cond.eval(&self.names(), &mut Budget::new()).map_err(|why| expression(cond.source(), &why))?;
-        value.as_bool().ok_or_else(|| {
-            let (source, got) = (cond.source(), value.type_name());
-            Failure::new("Expression", format!("`if: {source}` gives a {got}; a condition must give true or false"))
-        })
+        truth(cond, &value)
     }
 
     fn text(&self, template: &Template) -> Result<String, Failure> {
@@ -624,6 +702,13 @@ impl<'a> Machine<'a> {
         }
         Ok(out.into())
     }
+}
+
+fn truth(cond: &Program, value: &Value) -> Result<bool, Failure> {
+    value.as_bool().ok_or_else(|| {
+        let (source, got) = (cond.source(), value.type_name());
+        Failure::new("Expression", format!("`if: {source}` gives a {got}; a condition must give true or false"))
+    })
 }
 
 fn expression(source: &str, why: &dyn std::fmt::Display) -> Failure {

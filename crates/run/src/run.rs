@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use ensue_event::ours::{Batched, Failure, Took};
+use ensue_event::ours::{Batched, Took};
 use ensue_event::{Digest, Key, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::graph::NodeId;
+use crate::branch::{Branch, Branches, TRUNK, Waits, named};
+use crate::step::StepState;
 
 /// One execution of a rule's steps. It holds by value every event that it may still need.
+///
+/// What goes on in it goes on in *branches*: the run's own, its trunk, and those of `parallel`, `foreach`, `needs` and
+/// `undo`, which are kept beside it ([`Branches`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
@@ -42,6 +46,12 @@ pub struct Run {
     pub cause: String,
     /// The length of the chain of causes behind it.
     pub depth: u32,
+    /// The slot of its rule's `concurrency` that it takes, where the rule has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Key>,
+    /// Who made it start, where that is known: the `authid` of its event, or who let it go again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starter: Option<String>,
     /// Raised by an operator's retry or resume: new generation, new effect keys.
     pub generation: u32,
     /// How it stands.
@@ -51,67 +61,21 @@ pub struct Run {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<Time>,
-    /// Where it is.
-    pub at: Place,
-    /// The steps that it has come to, by path.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub steps: BTreeMap<String, StepState>,
-    /// The failure that the run will end with, whatever its `onFailure` and `finally` steps do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<Failed>,
-    /// Where it was when it failed: a resumed run goes on there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed_at: Option<Place>,
     /// Why a person ended it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<String>,
-    /// The slot of its rule's `concurrency` that it takes, where the rule has one.
+    /// How many of its steps wait until a person says what became of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub uncertain: u32,
+    /// The number of the last branch that was made.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub branches: u32,
+    /// When its own `timeout` ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slot: Option<Key>,
-}
-
-/// A place in the graph, with what surrounds it.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Place {
-    /// The node.
-    pub node: NodeId,
-    /// The workflows that it is within, outermost first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub frames: Vec<Frame>,
-    /// What the steps that run now were called for, innermost last.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub held: Vec<Held>,
-}
-
-/// A called workflow that has not come back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Frame {
-    /// The path of the calling step; its own steps are below it.
-    pub path: String,
-    /// Its inputs.
-    pub inputs: Value,
-}
-
-/// What was going on when the steps of a `finally`, `onFailure` or `catch` began.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Held {
-    /// Going on in good order.
-    Next,
-    /// This failure, on its way out.
-    Failure(Failed),
-    /// This failure, which was caught.
-    Caught(Failed),
-}
-
-/// A failure and the step that it happened in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Failed {
-    /// The path of the step.
-    pub step: String,
-    /// What happened.
-    pub error: Failure,
+    pub due: Option<Time>,
+    /// Where it is itself.
+    #[serde(flatten)]
+    pub trunk: Branch,
 }
 
 /// How a run stands.
@@ -150,107 +114,59 @@ impl Status {
     }
 }
 
-/// How a step stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum StepStatus {
-    /// Its effect is decided and has no answer.
-    Running,
-    /// It failed and will be tried again when its timer is due.
-    Backoff,
-    /// Nobody knows whether it was done.
-    Uncertain,
-    /// It is done.
-    Succeeded,
-    /// It failed.
-    Failed,
-    /// Its condition did not hold.
-    Skipped,
-}
-
-/// One step of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StepState {
-    /// How it stands.
-    pub status: StepStatus,
-    /// Tries so far.
-    #[serde(default)]
-    pub attempt: u32,
-    /// The effect that it has or had.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub effect: Option<Key>,
-    /// What it gives to later steps.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub outputs: Value,
-    /// Why it failed, last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<Failure>,
-    /// When it began.
-    pub started: Time,
-    /// When it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished: Option<Time>,
-    /// When it will be tried again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due: Option<Time>,
-}
-
-impl StepState {
-    pub(crate) fn begun(now: Time) -> StepState {
-        StepState {
-            status: StepStatus::Running,
-            attempt: 0,
-            effect: None,
-            outputs: Value::Null,
-            error: None,
-            started: now,
-            finished: None,
-            due: None,
-        }
-    }
-
-    pub(crate) fn end(&mut self, status: StepStatus, now: Time) {
-        (self.status, self.finished, self.due) = (status, Some(now), None);
-    }
-}
-
-/// What an unfinished run waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Waits {
-    /// The answer of this effect.
-    Answer(Key),
-    /// This time.
-    Until(Time),
-    /// A person's verdict on this step.
-    Person(String),
-}
-
 impl Run {
-    /// What moves the run next; nothing for a run that is over. For any other run this is never `None`: that would be
-    /// a stuck run, and tests check it after each record.
+    /// What moves the run next, branch by branch: nothing for a run that is over. A branch that goes on and waits for
+    /// nothing would be stuck: it stands here with `None`, and tests check after each record that there is none.
     #[must_use]
-    pub fn waits_for(&self) -> Option<Waits> {
+    pub fn waits(&self, branches: &dyn Branches) -> Vec<(u32, Option<Waits>)> {
         if self.status.over() {
-            return None;
+            return Vec::new();
         }
-        self.steps.iter().find_map(|(path, step)| match step.status {
-            StepStatus::Running => step.effect.map(Waits::Answer),
-            StepStatus::Backoff => step.due.map(Waits::Until),
-            StepStatus::Uncertain => Some(Waits::Person(path.clone())),
-            _ => None,
-        })
+        let mut all = vec![(TRUNK, self.trunk.waits_for())];
+        for id in branches.ids() {
+            if let Some(branch) = branches.get(id).filter(|branch| branch.goes_on()) {
+                all.push((id, branch.waits_for()));
+            }
+        }
+        all
     }
 
-    /// The key of a step's effect: shared by all automatic retries, new with each generation.
+    /// All steps that it has come to, in all of its branches, by name.
     #[must_use]
-    pub fn effect_key(&self, path: &str) -> Key {
-        Key::of("effect", &[&self.id.0, path.as_bytes(), &0_u32.to_be_bytes(), &self.generation.to_be_bytes()])
+    pub fn steps(&self, branches: &dyn Branches) -> BTreeMap<String, StepState> {
+        let mut all = self.trunk.steps.clone();
+        for branch in branches.ids().into_iter().filter_map(|id| branches.get(id)) {
+            let steps = branch.steps.iter().map(|(path, step)| (named(path, branch.index()), step.clone()));
+            all.extend(steps);
+        }
+        // A list with `needs` is no step that anybody wrote.
+        all.retain(|path, _| !path.ends_with('~'));
+        all
     }
 
-    /// The path and state of the step that has this effect.
+    /// The key of a step's effect: shared by all automatic retries, new with each generation. `index` says which item
+    /// of which `foreach` it is of, outermost first.
     #[must_use]
-    pub fn step_of(&self, effect: Key) -> Option<(&str, &StepState)> {
-        self.steps.iter().find(|(_, step)| step.effect == Some(effect)).map(|(path, step)| (path.as_str(), step))
+    pub fn effect_key(&self, path: &str, index: &[u32]) -> Key {
+        let index: Vec<u8> = match index {
+            [] => vec![0; 4],
+            some => some.iter().flat_map(|one| one.to_be_bytes()).collect(),
+        };
+        Key::of("effect", &[&self.id.0, path.as_bytes(), &index, &self.generation.to_be_bytes()])
     }
+
+    /// The branch that has this effect.
+    #[must_use]
+    pub fn home(&self, branches: &dyn Branches, effect: Key) -> Option<u32> {
+        let has = |branch: &Branch| branch.steps.values().any(|step| step.effect == Some(effect));
+        if has(&self.trunk) {
+            return Some(TRUNK);
+        }
+        branches.ids().into_iter().find(|id| branches.get(*id).is_some_and(|branch| has(&branch)))
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(crate) fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

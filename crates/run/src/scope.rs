@@ -1,22 +1,34 @@
 //! What expressions in steps see: `event events key let inputs steps tables run error now`.
 
+use std::sync::Arc;
+
 use ensue_event::ours::{Batched, Took};
-use ensue_expr::{Scope, Value};
+use ensue_expr::{Budget, EvalError, Program, Scope, Value};
+use ensue_lang::KeySpec;
 use serde_json::{Map, json};
 
+use crate::branch::{Branch, Branches, Frame, Held, Of, TRUNK};
 use crate::machine::World;
-use crate::run::{Held, Run, StepStatus};
+use crate::run::Run;
+use crate::step::StepStatus;
 
-/// The names of a run at the place where it is.
-pub(crate) struct Names<'a> {
-    pub(crate) run: &'a Run,
-    pub(crate) world: &'a World<'a>,
+/// The names of a run at the place where one of its branches is.
+pub struct Names<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// The branch, and those that it came from, the trunk last.
+    pub line: Vec<&'a Branch>,
+    /// What is known of the world.
+    pub world: &'a World<'a>,
+    /// An event that is looked at instead of the one that completed the firing.
+    pub event: Option<&'a Value>,
 }
 
 impl Scope for Names<'_> {
     fn get(&self, name: &str) -> Option<Value> {
         let run = self.run;
         match name {
+            "event" if self.event.is_some() => self.event.cloned(),
             "event" if run.timed => None,
             "event" => run.events.last().map(|took| took.event.clone().into()),
             "events" => Some(events(&run.events, run.count)),
@@ -24,24 +36,23 @@ impl Scope for Names<'_> {
             "batch" => (!run.batch.is_empty()).then(|| batch(&run.batch)),
             "key" => run.key.as_deref().map(key),
             "let" => Some(serde_json::Value::Object(run.lets.clone()).into()),
-            "inputs" => run.at.frames.last().map(|frame| frame.inputs.clone().into()),
-            "steps" => Some(self.steps()),
+            "inputs" | "item" | "index" | "steps" => of_place(&self.line, name),
             "tables" => Some(self.world.tables.clone()),
             "run" => Some(
                 json!({
-                    "id": run.id, "rule": run.rule, "status": standing(run), "generation": run.generation,
+                    "id": run.id, "rule": run.rule, "status": self.standing(), "generation": run.generation,
                     "started": run.started, "key": run.key,
                 })
                 .into(),
             ),
-            "error" => error(run),
+            "error" => self.error(),
             "now" => Some(Value::Timestamp(self.world.now.micros())),
             _ => None,
         }
     }
 
     fn call(&self, function: &str) -> Option<Value> {
-        let standing = standing(self.run);
+        let standing = self.standing();
         match function {
             "success" => Some(Value::Bool(matches!(standing, "running" | "succeeded"))),
             "failed" => Some(Value::Bool(standing == "failed")),
@@ -51,29 +62,64 @@ impl Scope for Names<'_> {
     }
 }
 
-impl Names<'_> {
-    /// The steps of the document that is running now, by their ids.
-    fn steps(&self) -> Value {
-        let prefix = self.run.at.frames.last().map_or(String::new(), |frame| format!("{}/", frame.path));
-        let mut steps = Map::new();
-        for (path, state) in self.run.steps.range(prefix.clone()..) {
-            let Some(id) = path.strip_prefix(&prefix) else { break };
-            if id.contains('/') {
-                continue;
-            }
-            let mut step = Map::new();
-            step.insert("status".into(), serde_json::to_value(state.status).unwrap_or_default());
-            step.insert("attempt".into(), state.attempt.into());
-            if !matches!(state.status, StepStatus::Skipped) && !state.outputs.is_null() {
-                step.insert("outputs".into(), state.outputs.clone());
-            }
-            if let Some(error) = &state.error {
-                step.insert("error".into(), json!({"name": error.name, "message": error.message}));
-            }
-            steps.insert(id.to_owned(), step.into());
-        }
-        serde_json::Value::Object(steps).into()
+/// The innermost called workflow.
+fn frame<'a>(line: &[&'a Branch]) -> Option<&'a Frame> {
+    line.iter().find_map(|branch| branch.at.frames.last())
+}
+
+/// Of the innermost branch that has it.
+fn of<T>(line: &[&Branch], what: impl Fn(&Of) -> Option<T>) -> Option<T> {
+    line.iter().find_map(|branch| what(branch.of.as_deref()?))
+}
+
+/// A branch and those that it came from, but for the trunk.
+#[must_use]
+pub fn line(branches: &dyn Branches, branch: u32) -> Vec<Arc<Branch>> {
+    let mut line = Vec::new();
+    let mut next = Some(branch).filter(|id| *id != TRUNK);
+    while let Some(found) = next.and_then(|id| branches.get(id)) {
+        next = found.of.as_ref().map(|of| of.parent).filter(|id| *id != TRUNK);
+        line.push(found);
     }
+    line
+}
+
+/// What only the place within a run has: `inputs`, `item`, `index` and `steps`. The trunk is the last of the line.
+#[must_use]
+pub fn of_place(line: &[&Branch], name: &str) -> Option<Value> {
+    match name {
+        "inputs" => frame(line).map(|frame| frame.inputs.clone().into()),
+        "item" => of(line, |of| of.item.clone()).map(Value::from),
+        "index" => of(line, |of| of.item.as_ref().and(of.index.last().copied())).map(|index| u64::from(index).into()),
+        "steps" => Some(steps(line)),
+        _ => None,
+    }
+}
+
+/// The steps of the document that is running now, by their ids.
+fn steps(line: &[&Branch]) -> Value {
+    let prefix = frame(line).map_or(String::new(), |frame| format!("{}/", frame.path));
+    let mut steps = Map::new();
+    let all = line.iter().rev().flat_map(|branch| {
+        let below = branch.steps.range(prefix.clone()..);
+        below.map_while(|(path, state)| Some((path.strip_prefix(&prefix)?, state)))
+    });
+    for (id, state) in all {
+        if id.contains(['/', '~']) {
+            continue;
+        }
+        let mut step = Map::new();
+        step.insert("status".into(), serde_json::to_value(state.status).unwrap_or_default());
+        step.insert("attempt".into(), state.attempt.into());
+        if !matches!(state.status, StepStatus::Skipped) && !state.outputs.is_null() {
+            step.insert("outputs".into(), state.outputs.clone());
+        }
+        if let Some(error) = &state.error {
+            step.insert("error".into(), json!({"name": error.name, "message": error.message}));
+        }
+        steps.insert(id.to_owned(), step.into());
+    }
+    serde_json::Value::Object(steps).into()
 }
 
 /// What a firing's events are called: each item's event by its name; of a `count` (`counted`) the list, oldest first.
@@ -119,21 +165,64 @@ pub fn key(text: &str) -> Value {
     }
 }
 
-/// How the run stands for its own steps: in `finally`, as it will end.
-fn standing(run: &Run) -> &'static str {
-    let fails = |held: &Held| matches!(held, Held::Failure(_));
-    match run.at.held.as_slice() {
-        _ if run.status.over() => run.status.as_str(),
-        _ if run.cancelled.is_some() => "cancelled",
-        held if held.iter().any(fails) => "failed",
-        held if held.contains(&Held::Next) => "succeeded",
-        _ => "running",
+/// The text of a key: nothing where it gives none.
+///
+/// # Errors
+/// What could not be computed.
+pub fn key_text(spec: &KeySpec, names: &dyn Scope) -> Result<Option<String>, EvalError> {
+    let one = |program: &Program| -> Result<Option<String>, EvalError> {
+        let value = program.eval(names, &mut Budget::new())?;
+        let whole = value.as_f64().filter(|number| number.fract() == 0.0).and(value.as_i64());
+        Ok(match (&value, value.as_str(), whole) {
+            (Value::Null, ..) => None,
+            (_, Some(text), _) => Some(text.to_owned()),
+            // 42 and 42.0 are one key.
+            (_, _, Some(number)) => Some(number.to_string()),
+            _ => Some(value.to_json().to_string()),
+        })
+    };
+    match spec {
+        KeySpec::None => Ok(None),
+        KeySpec::One(program) => one(program),
+        KeySpec::Many(programs) => {
+            let parts: Result<Option<Vec<String>>, EvalError> = programs.iter().map(one).collect();
+            Ok(parts?.map(|parts| serde_json::Value::from(parts).to_string()))
+        }
     }
 }
 
-fn error(run: &Run) -> Option<Value> {
-    // In a finally that began in good order there is none, whatever was caught before.
-    let (Held::Failure(failed) | Held::Caught(failed)) = run.at.held.last()? else { return None };
-    let error = &failed.error;
-    Some(json!({"name": error.name, "message": error.message, "step": failed.step, "details": error.details}).into())
+impl Names<'_> {
+    /// How the run stands for its own steps: in `finally`, as it will end.
+    fn standing(&self) -> &'static str {
+        let run = self.run;
+        if run.status.over() {
+            return run.status.as_str();
+        }
+        for branch in &self.line {
+            let held = branch.at.held.as_slice();
+            let cancelled = branch.of.as_ref().map_or(run.cancelled.is_some(), |of| of.cancelled);
+            if cancelled {
+                return "cancelled";
+            }
+            if held.iter().any(|held| matches!(held, Held::Failure(_))) {
+                return "failed";
+            }
+            if held.contains(&Held::Next) {
+                return "succeeded";
+            }
+        }
+        "running"
+    }
+
+    /// The failure that the steps here were called for.
+    fn error(&self) -> Option<Value> {
+        let held = self.line.iter().find_map(|branch| branch.at.held.last());
+        // In a finally that began in good order there is none, whatever was caught before.
+        let (Held::Failure(failed) | Held::Caught(failed)) = held? else { return None };
+        let error = &failed.error;
+        let shown = json!({
+            "name": error.name, "message": error.message, "step": failed.step, "details": error.details,
+        });
+        Some(shown.into())
+    }
 }

@@ -77,7 +77,7 @@ fn show(run: &Value, output: Output) {
     if let Some(message) = run.pointer("/failed/error/message") {
         output.line(format!("failed at {}: {}", cell(run.pointer("/failed/step")), cell(Some(message))));
     }
-    if let Some(waits) = run.get("waitsFor").filter(|waits| !waits.is_null()) {
+    for waits in run.get("waitsFor").and_then(Value::as_array).into_iter().flatten() {
         output.line(format!("waits for {}", awaited(waits, run)));
     }
     for (path, step) in steps(run) {
@@ -98,6 +98,19 @@ fn show(run: &Value, output: Output) {
 /// What a run waits for, and what its reader can do about it.
 fn awaited(waits: &Value, run: &Value) -> String {
     let id = cell(run.get("id"));
+    let step = cell(waits.get("step"));
+    if let Some(shown) = waits.pointer("/ask/shown").and_then(Value::as_array) {
+        let shown: String =
+            shown.iter().map(|one| format!("\n    {}: {}", cell(one.get("what")), cell(one.get("value")))).collect();
+        return format!(
+            "approval of step {step}:{shown}\n  ensue run approve {id} --step {step} --reason WHY, or with --refuse"
+        );
+    }
+    if waits.get("event").is_some() {
+        let until = waits.get("until").filter(|until| !until.is_null());
+        let until = until.map_or_else(String::new, |until| format!(", until {}", time(Some(until))));
+        return format!("an event, in step {step}{until}");
+    }
     match (waits.get("person"), waits.get("until"), waits.get("answer")) {
         (Some(step), _, _) => {
             let step = cell(Some(step));

@@ -50,7 +50,7 @@ deploy.yaml:40:43 error type
 deploy.yaml:40:46 error unknown-field
 deploy.yaml:42:26 error unknown-reference
 deploy.yaml:43:11 error duplicate
-deploy.yaml:44:7 error unsupported
+deploy.yaml:45:7 error exclusive
 rest.yaml:7:34 error type
 rest.yaml:9:19 error workflow-loop
 rest.yaml:9:48 error name

@@ -282,7 +282,11 @@ impl Engine {
         let mut told = Ok(());
         while let Some((run, effect, attempt, failure)) = self.denied.pop_front() {
             let answer = ensue_event::ours::Answer::Err(failure);
-            told = self.input(run, ensue_run::Input::Answer { effect, attempt, answer }).map(|_| ());
+            let known = self.state.runs.get(&run);
+            let Some(branch) = known.and_then(|known| known.home(&self.state.branches_of(run), effect)) else {
+                continue;
+            };
+            told = self.input(run, ensue_run::Input::Answer { branch, effect, attempt, answer }).map(|_| ());
             if told.is_err() {
                 break;
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ensue_event::Time;
 use ensue_expr::{Scope, Value};
-use ensue_run::{Effect, Run, scope};
+use ensue_run::{Branch, Effect, Run, scope};
 use serde_json::{Map, Value as Json, json};
 
 /// What a policy is asked about.
@@ -21,14 +21,16 @@ pub(super) struct Names<'a> {
     /// `namespace/name` of the rule that it is about, and its labels.
     pub(super) rule: Option<(&'a str, &'a BTreeMap<String, String>)>,
     pub(super) run: Option<&'a Run>,
+    /// Where in it: the branch and those that it came from.
+    pub(super) line: Vec<&'a Branch>,
     pub(super) tables: Value,
     pub(super) now: Time,
 }
 
 /// All of them, in the order in which they are documented.
-const ALL: [&str; 16] = [
-    "action", "command", "actor", "roles", "rule", "run", "key", "let", "inputs", "steps", "event", "events", "count",
-    "batch", "tables", "now",
+const ALL: [&str; 18] = [
+    "action", "command", "actor", "roles", "rule", "run", "key", "let", "inputs", "item", "index", "steps", "event",
+    "events", "count", "batch", "tables", "now",
 ];
 
 impl Names<'_> {
@@ -68,8 +70,7 @@ impl Scope for Names<'_> {
             }),
             ("key", _) => run?.key.as_deref().map(scope::key),
             ("let", _) => run.map(|run| Json::Object(run.lets.clone()).into()),
-            ("inputs", Subject::Action(_)) => run?.at.frames.last().map(|frame| frame.inputs.clone().into()),
-            ("steps", subject) => run.map(|run| steps(run, subject)),
+            ("inputs" | "item" | "index" | "steps", _) => scope::of_place(&self.line, name),
             ("event", _) => run.filter(|run| !run.timed)?.events.last().map(|took| took.event.clone().into()),
             ("events", _) => run.map(|run| scope::events(&run.events, run.count)),
             ("count", _) => run?.count.map(Value::from),
@@ -79,27 +80,4 @@ impl Scope for Names<'_> {
             _ => None,
         }
     }
-}
-
-/// The steps of the document that the step stands in, by their ids.
-fn steps(run: &Run, subject: &Subject<'_>) -> Value {
-    let prefix = match subject {
-        Subject::Action(effect) => effect.step.rsplit_once('/').map_or(String::new(), |(above, _)| format!("{above}/")),
-        Subject::Command { .. } => String::new(),
-    };
-    let mut steps = Map::new();
-    for (path, state) in &run.steps {
-        let Some(id) = path.strip_prefix(&prefix).filter(|id| !id.contains('/')) else { continue };
-        let mut step = json!({"status": state.status, "attempt": state.attempt});
-        if let Some(fields) = step.as_object_mut() {
-            if !state.outputs.is_null() {
-                fields.insert("outputs".into(), state.outputs.clone());
-            }
-            if let Some(error) = &state.error {
-                fields.insert("error".into(), json!({"name": error.name, "message": error.message}));
-            }
-        }
-        steps.insert(id.to_owned(), step);
-    }
-    Json::Object(steps).into()
 }

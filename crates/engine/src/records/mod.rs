@@ -50,6 +50,7 @@ impl Engine {
             | Ours::RunStarted(_)
             | Ours::RunFinished(_)
             | Ours::RunFailed(_)
+            | Ours::ApprovalAsked(_)
             | Ours::ChainCut(_)
             | Ours::KeyRefused(_)
             | Ours::EventDiverted(_)

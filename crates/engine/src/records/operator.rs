@@ -33,22 +33,23 @@ impl Engine {
             }
             Command::Thaw { connection, rule, discard } => self.thaw(&connection, &rule, discard, &reason)?,
             Command::SetMode { rule, mode } => self.set_mode(rule, mode),
-            Command::RetryRun { run } => self.retry_run(run)?,
+            Command::RetryRun { run } => self.retry_run(run, actor)?,
             Command::ResumeRun { run, from } => self.command(run, Input::Resume { from })?,
             Command::SkipStep { run, step } => self.command(run, Input::Skip { step })?,
             Command::CancelRun { run } => self.command(run, Input::Cancel { reason: format!("{actor}: {reason}") })?,
             Command::Settle { run, step, verdict } => self.command(run, Input::Settle { step, verdict })?,
             Command::Approve { run, step, refuse, shown } => {
-                match self.answer_asks(run, Answer { step: &step, refuse, shown, actor, roles, reason })? {
+                let (by, as_roles) = (actor.clone(), roles.clone());
+                let answer = Answer { step: &step, refuse, shown, actor, roles, reason: reason.clone() };
+                match self.answer_asks(run, answer)? {
                     Some(refused) => refused,
-                    None => Some(format!(
-                        "step `{step}` of run {run} does not ask; `ensue runs` shows what waits for a person"
-                    )),
+                    None => {
+                        let (actor, roles) = (by, as_roles);
+                        self.command(run, Input::Approve { step, actor, roles, refuse, shown, reason })?
+                    }
                 }
             }
-            Command::Rollback { run } => {
-                Some(format!("run {run} has nothing to take back: no step that it did has an undo"))
-            }
+            Command::Rollback { run } => self.command(run, Input::Rollback { reason: format!("{actor}: {reason}") })?,
             Command::Redrive { firing } => self.redrive(firing)?,
             Command::Discard { firing } => self.discard(firing),
             Command::RedriveAll { rule } => {
@@ -143,7 +144,7 @@ impl Engine {
         None
     }
 
-    fn retry_run(&mut self, run: Key) -> Result<Option<String>, Poison> {
+    fn retry_run(&mut self, run: Key, actor: String) -> Result<Option<String>, Poison> {
         let Some(known) = self.state.runs.get(&run) else {
             return Ok(Some(format!("run {run} is not kept; `ensue runs` lists those that are")));
         };
@@ -158,10 +159,10 @@ impl Engine {
             self.state.ended.delete(&(ended, run.id));
         }
         run.generation += 1;
-        run.status = Status::Running;
-        run.steps.clear();
-        run.at = ensue_run::run::Place::default();
-        (run.failed, run.failed_at, run.cancelled) = (None, None, None);
+        (run.status, run.cancelled) = (Status::Running, None);
+        run.trunk = ensue_run::Branch::default();
+        run.starter = Some(actor);
+        self.forget_branches(run.id);
         self.drive(run, Input::Start)?;
         Ok(None)
     }

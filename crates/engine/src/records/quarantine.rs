@@ -12,10 +12,10 @@ impl Engine {
     pub(crate) fn quarantined(&mut self, quarantined: RecordQuarantined) -> Result<(), Poison> {
         if let Some(of) = quarantined.answer {
             // An answer of an attempt that is over says nothing about the one that is under way.
-            if self.take(&of) {
+            if let Some(branch) = self.take(&of) {
                 let reason =
                     format!("its answer, record {}, could not be folded: {}", quarantined.position, quarantined.reason);
-                self.input(of.run, Input::Unknown { effect: of.effect, attempt: of.attempt, reason })?;
+                self.input(of.run, Input::Unknown { branch, effect: of.effect, attempt: of.attempt, reason })?;
             }
         }
         if let Some(firing) = quarantined.firing {

@@ -154,7 +154,7 @@ impl Stage {
 
     /// Whether a run has a step at all.
     fn waits(&self, run: Key) -> bool {
-        self.bench.engine.state().runs.get(&run).is_some_and(|run| !run.steps.is_empty())
+        self.bench.engine.state().runs.get(&run).is_some_and(|run| !run.trunk.steps.is_empty())
     }
 
     fn event_of(&self, run: Key) -> String {

@@ -90,7 +90,7 @@ fn one_timer_that_cannot_be_carried_out_fails_its_run_and_no_other_record() {
     bench.tick();
     let run = bench.runs()[0].clone();
     assert_eq!(run.status.as_str(), "failed");
-    assert!(run.failed.unwrap().error.message.contains("is not in state"));
+    assert!(run.trunk.failed.unwrap().error.message.contains("is not in state"));
     bench.event("other", "e2", json!({}));
 }
 

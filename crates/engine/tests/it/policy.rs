@@ -49,7 +49,7 @@ fn counts(bench: &Bench) -> (u64, u64, u64) {
 
 fn error(bench: &Bench, step: &str) -> String {
     let run = bench.runs().pop().unwrap();
-    let error = run.steps[step].error.clone().unwrap();
+    let error = run.trunk.steps[step].error.clone().unwrap();
     format!("{}: {}", error.name, error.message)
 }
 

@@ -71,8 +71,13 @@ fn timers_of_one_time_fire_in_the_order_of_their_ids() {
         bench.event("go", &format!("e{n}"), json!({}));
         bench.passes("a", "Connect");
     }
-    let timers: Vec<Key> = bench.engine.state().timers.iter().map(|((_, key), _)| *key).collect();
-    assert!(timers.is_sorted());
+    let ids: Vec<Key> = bench.engine.state().timers.iter().map(|((_, key), _)| *key).collect();
+    assert!(ids.is_sorted());
+    let effect_of = |timer: &ensue_engine::state::Timer| match timer {
+        ensue_engine::state::Timer::Run { run, .. } => bench.engine.state().runs.get(run).unwrap().effect_key("a", &[]),
+        other => panic!("{other:?}"),
+    };
+    let timers: Vec<Key> = bench.engine.state().timers.iter().map(|(_, timer)| effect_of(timer)).collect();
     bench.pass(Span::secs(10));
     let record = ensue_event::Record {
         position: ensue_event::Position(bench.log.len() as u64),
@@ -110,7 +115,7 @@ fn a_timer_comes_before_the_record_that_it_precedes() {
     let run = bench.runs()[0].id;
     assert_eq!(bench.operator(ensue_event::ours::Command::CancelRun { run }), "done");
     assert_eq!((bench.engine.due(), bench.engine.state().outbox.len()), (None, 0));
-    assert_eq!(bench.runs()[0].steps["a"].attempt, 2);
+    assert_eq!(bench.runs()[0].trunk.steps["a"].attempt, 2);
 }
 
 #[test]

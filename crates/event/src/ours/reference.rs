@@ -177,6 +177,19 @@ const FIELDS: &[(&str, &[[&str; 3]])] = &[
         ],
     ),
     (
+        "dev.ensue.approval.asked",
+        &[
+            RUN,
+            RULE,
+            ["step", "string", "The step, with its place in a `foreach`: `deploy[3]`."],
+            ["from", "array", "The roles of who may answer."],
+            ["min", "integer", "How many must say yes."],
+            ["shown", "array", "What is shown: each expression with its value."],
+            ["digest", "digest", "BLAKE3 of what is shown: an answer names it."],
+            ["until", "time", "When it is too late to answer."],
+        ],
+    ),
+    (
         "dev.ensue.chain.cut",
         &[
             ["rule", "string", "The rule that would have gone on."],

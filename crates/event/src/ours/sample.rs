@@ -147,6 +147,17 @@ fn fold() -> Vec<Ours> {
         RunStarted { run: run(), rule: rule(), definition, key: Some("main".into()) }.into(),
         RunFinished { run: run(), rule: rule(), status: "succeeded".into(), started: at(0) }.into(),
         RunFailed { run: run(), rule: rule(), step: Some("deploy".into()), error: failure(), started: at(0) }.into(),
+        ApprovalAsked {
+            run: run(),
+            rule: rule(),
+            step: "ask[3]".into(),
+            from: vec!["sre".into()],
+            min: 2,
+            shown: serde_json::json!([{"what": "inputs.version", "value": "1.2"}]),
+            digest: Digest::of(b"sample: what is shown"),
+            until: Some(at(60)),
+        }
+        .into(),
         ChainCut { rule: rule(), position: Position(8), depth: 33 }.into(),
         KeyRefused { rule: rule(), limit: 10_000, refused: 12 }.into(),
         EventDiverted {

@@ -20,7 +20,7 @@ pub(super) fn commands(asks: &Asks, state: &State) -> (Vec<Command>, Option<Stri
             let mut runs: Vec<&Run> = state.runs.iter().map(|(_, run)| run.as_ref()).collect();
             runs.retain(|run| run.rule == rule && (key.is_none() || run.key == key));
             runs.sort_by_key(|run| run.started);
-            let fitting: Vec<Command> = runs.iter().flat_map(|run| of_run(&verb, run)).collect();
+            let fitting: Vec<Command> = runs.iter().flat_map(|run| of_run(&verb, run, state)).collect();
             match runs.last() {
                 _ if !fitting.is_empty() => fitting,
                 // It is for none of them: the newest says why.
@@ -46,11 +46,12 @@ fn parked(state: &State, rule: &str) -> impl Iterator<Item = Key> {
 }
 
 /// The commands that a run is ready for: one, or one for each place in a `foreach`.
-fn of_run(verb: &Verb, run: &Run) -> Vec<Command> {
+fn of_run(verb: &Verb, run: &Run, state: &State) -> Vec<Command> {
     let over = run.status.over();
-    let failed_at = run.failed.as_ref().map(|failed| failed.step.as_str());
+    let failed_at = run.trunk.failed.as_ref().map(|failed| failed.step.as_str());
+    let all = run.steps(&state.branches_of(run.id));
     let fits = |step: &str, of: &dyn Fn(&str, &StepState) -> bool| -> Vec<Command> {
-        let steps = run.steps.iter().filter(|(path, state)| same_step(step, path) && of(path, state));
+        let steps = all.iter().filter(|(path, state)| same_step(step, path) && of(path, state));
         steps.map(|(path, _)| command(verb, run.id, Some(path))).collect()
     };
     let open = |_: &str, state: &StepState| !over && state.finished.is_none();

@@ -210,11 +210,11 @@ impl Played {
             state.runs.iter().map(|(_, run)| (run.started, run.as_ref())).collect();
         runs.sort_by_key(|(started, _)| *started);
         for (_, run) in runs {
-            let failed = run.failed.as_ref().map(|failed| (failed.step.clone(), failed.error.clone()));
-            let steps = run.steps.iter().map(|(path, step)| Stepped {
-                path: path.clone(),
+            let failed = run.trunk.failed.as_ref().map(|failed| (failed.step.clone(), failed.error.clone()));
+            let steps = run.steps(&state.branches_of(run.id)).into_iter().map(|(path, step)| Stepped {
+                path,
                 status: word(&step.status),
-                error: step.error.clone(),
+                error: step.error,
             });
             self.runs.push(Ran {
                 run: run.id,

@@ -169,7 +169,7 @@ impl Node {
             }
             self.ticked = false;
             for stuck in self.pump.engine().stuck() {
-                violations.push(format!("run {} of {} is stuck at {:?}", stuck.id, stuck.rule, stuck.steps));
+                violations.push(format!("run {} of {} is stuck at {:?}", stuck.id, stuck.rule, stuck.trunk.steps));
             }
             for line in self.pump.engine().unseated() {
                 violations.push(line);
@@ -270,9 +270,16 @@ impl Node {
     /// A person decides about an uncertain step.
     fn settle(&mut self, outside: &mut Outside, verdict: &str) -> Result<String, String> {
         let state = self.pump.engine().state();
-        let found = state.runs.iter().find_map(|(id, run)| match run.waits_for() {
-            Some(ensue_run::run::Waits::Person(step)) => Some((*id, step)),
-            _ => None,
+        let found = state.runs.iter().find_map(|(id, run)| {
+            use ensue_run::Branches as _;
+            let branches = state.branches_of(*id);
+            let asked = run.waits(&branches).into_iter().find_map(|(branch, waits)| match waits {
+                Some(ensue_run::Waits::Person(step)) => Some((branch, step)),
+                _ => None,
+            });
+            let (branch, step) = asked?;
+            let index = branches.get(branch).map(|branch| branch.index().to_vec()).unwrap_or_default();
+            Some((*id, ensue_run::branch::named(&step, &index)))
         });
         let Some((run, step)) = found else { return Ok("nothing uncertain".into()) };
         self.command(outside, Command::Settle { run, step, verdict: verdict.into() })

@@ -140,7 +140,7 @@ fn by_a_run_and_by_an_effect() {
     let run = past.engine.state().runs.iter().find(|(_, run)| run.rule == "default/build").unwrap().1.clone();
     let unmarked = |text: &str| text.replace("  ◄ asked", "");
     let whole = unmarked(&told(&past, "p1"));
-    let effect = run.steps["fetch"].effect.unwrap();
+    let effect = run.trunk.steps["fetch"].effect.unwrap();
     for what in [run.id.to_string(), effect.to_string(), format!("{effect}.2")] {
         assert_eq!(unmarked(&told(&past, &what)), whole, "{what}");
     }

@@ -49,7 +49,47 @@ impl<'c, 'a> Body<'c, 'a> {
     pub(super) fn list(&mut self, node: Option<&Node>, path: &str) -> Vec<Step> {
         let items = node.map(Node::items).unwrap_or_default();
         let steps = items.iter().enumerate().map(|(index, node)| self.step(node, &format!("{path}/{index}")));
-        steps.collect::<Vec<_>>().into_iter().flatten().collect()
+        let steps: Vec<Step> = steps.collect::<Vec<_>>().into_iter().flatten().collect();
+        if !self.cx.pinned && steps.len() == items.len() {
+            self.needed(items, &steps);
+        }
+        steps
+    }
+
+    /// What steps need must stand in their list, and none may need itself by way of others.
+    fn needed(&mut self, items: &[Node], steps: &[Step]) {
+        let place = |id: &str| steps.iter().position(|step| step.named && step.id == id);
+        let mut known = true;
+        for (node, step) in items.iter().zip(steps) {
+            for need in node.get("needs").map(Node::items).unwrap_or_default() {
+                let Some(id) = need.text() else { continue };
+                if place(id).is_none() || id == step.id {
+                    known = false;
+                    let names = steps.iter().filter(|other| other.named && other.id != step.id);
+                    let help = crate::diagnostic::did_you_mean(id, names.map(|other| other.id.as_str()));
+                    let message = format!("`needs: {id}` is no other step of the same list");
+                    self.cx.report.push(Diagnostic::error("name", need.span, message).maybe_help(help));
+                }
+            }
+        }
+        // Takes away what needs nothing that is left, until all are gone or a circle is.
+        let mut left: Vec<usize> = (0..steps.len()).collect();
+        let waits =
+            |step: &Step, left: &[usize]| step.needs.iter().any(|id| place(id).is_some_and(|at| left.contains(&at)));
+        loop {
+            let still: Vec<usize> =
+                left.iter().copied().filter(|at| steps.get(*at).is_some_and(|step| waits(step, &left))).collect();
+            if still.len() == left.len() {
+                break;
+            }
+            left = still;
+        }
+        if let (true, Some(node)) = (known, left.first().and_then(|at| items.get(*at))) {
+            let names: Vec<&str> = left.iter().filter_map(|at| Some(steps.get(*at)?.id.as_str())).collect();
+            let at = node.entry("needs").map_or(node.span, |entry| entry.key_span);
+            let message = format!("these steps need each other in a circle: {}", names.join(", "));
+            self.cx.report.push(Diagnostic::error("exclusive", at, message));
+        }
     }
 
     /// Steps that run when something has failed: they see `error`.
@@ -151,10 +191,18 @@ impl<'c, 'a> Body<'c, 'a> {
         let has = |field: &str| node.get(field).is_some();
         let action = has("uses");
         let exec = text(node, "uses") == Some("exec/run");
+        let many = has("workflow") || has("parallel") || has("foreach");
         for (field, fits, to) in [
             ("connection", action, "an action (`uses`)"),
             ("with", action || has("workflow"), "an action or a workflow (`uses`, `workflow`)"),
             ("env", exec, "exec/run"),
+            ("retry", action, "an action (`uses`): write it at the steps within"),
+            ("cache", action, "an action (`uses`)"),
+            (
+                "timeout",
+                action || many,
+                "an action, a workflow, `parallel` or `foreach`; `wait` and `approve` have one of their own",
+            ),
         ] {
             if let Some(entry) = node.entry(field).filter(|_| !fits) {
                 // A step without any kind was reported already.
@@ -162,13 +210,6 @@ impl<'c, 'a> Body<'c, 'a> {
                     let message = format!("`{field}` belongs to {to}");
                     self.cx.report.push(Diagnostic::error("exclusive", entry.key_span, message));
                 }
-            }
-        }
-        for field in ["retry", "timeout"] {
-            if let Some(entry) = node.entry(field).filter(|_| has("workflow")) {
-                let message = format!("`{field}` of a whole workflow is part of the language but not of this version");
-                let help = "write it at the steps of the workflow";
-                self.cx.report.push(Diagnostic::error("unsupported", entry.key_span, message).help(help));
             }
         }
     }
@@ -285,6 +326,11 @@ impl<'c, 'a> Body<'c, 'a> {
             }));
         }
         let wanted = node.get("for")?;
+        if let Some(entry) = wanted.entry("key").filter(|_| !self.cx.pinned && !self.scope.roots.contains("key")) {
+            let message = "`key` ties the event to the run's key, and `when` has no `key`";
+            let help = "give `when` a `key`, or write what ties the event to the run as `if`";
+            self.cx.report.push(Diagnostic::error("name", entry.key_span, message).help(help));
+        }
         let event = WaitFor {
             event: self.cx.pattern(wanted.get("event")?),
             cond: self.with_roots(&["event"], |body| body.cx.program_of(wanted, "if", &body.scope)),
@@ -339,6 +385,11 @@ impl<'c, 'a> Body<'c, 'a> {
             Some("quorum") => Join::Quorum(count(node, "quorum").unwrap_or(1)),
             _ => Join::All,
         };
+        let quorum = count(node, "quorum").map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        if let Some(entry) = node.entry("quorum").filter(|_| quorum.is_some_and(|number| number > branches.len())) {
+            let message = format!("`quorum` is more than the {} branches there are", branches.len());
+            self.cx.report.push(Diagnostic::error("exclusive", entry.key_span, message));
+        }
         Parallel { branches, join }
     }
 

@@ -114,7 +114,7 @@ fn the_broken_example_shows_every_kind_of_mistake() {
     assert_eq!(
         codes.join(" "),
         "connection-type document duplicate exclusive expression habit missing-field name secret type unknown-action \
-         unknown-field unknown-reference unsupported workflow-loop yaml yaml-ambiguous yaml-duplicate"
+         unknown-field unknown-reference workflow-loop yaml yaml-ambiguous yaml-duplicate"
     );
     assert_eq!(loaded.diagnostics.len(), 52);
 }
@@ -251,7 +251,7 @@ fn steps() {
         ),
         ("set: { a: 1 }, env: { b: c }", "exclusive: `env` belongs to exec/run\n"),
         (
-            "set: { a: 1 }, retry: { max: 1, errors: [Timeot] }",
+            "uses: exec/run, connection: here, with: { argv: [a] }, retry: { max: 1, errors: [Timeot] }",
             "name: there is no error called `Timeot`; did you mean `Timeout`?\n",
         ),
         ("fail: x, if: \"${{ true }}\"", "expression: an expression stands here without `${{ }}`; write true\n"),
@@ -323,7 +323,24 @@ fn steps() {
             "type: `branch` must be a text, not the number 1.5; write \"1.5\" in quotes\nconnection-type: `git/commit` needs a connection of the type git; `here` is of the type exec\n",
         ),
         ("workflow: nobody", "unknown-reference: there is no workflow `nobody` in this configuration\n"),
-        ("wait: 5m", "unsupported: `wait` is part of the language but not of this version\n"),
+        ("id: a, wait: 5m, needs: [b]", "name: `needs: b` is no other step of the same list; there are: later\n"),
+        ("id: a, wait: 5m, needs: [later]", ""),
+        (
+            "id: a, wait: 5m, timeout: 5m",
+            "exclusive: `timeout` belongs to an action, a workflow, `parallel` or `foreach`; `wait` and `approve` have one of their own\n",
+        ),
+        (
+            "set: { a: 1 }, retry: { max: 1 }",
+            "exclusive: `retry` belongs to an action (`uses`): write it at the steps within\n",
+        ),
+        (
+            "wait: { for: { event: { type: [a] }, key: event.data.x } }",
+            "name: `key` ties the event to the run's key, and `when` has no `key`; give `when` a `key`, or write what ties the event to the run as `if`\n",
+        ),
+        (
+            "parallel: { branches: [[{ set: { a: 1 } }]], join: quorum, quorum: 2 }",
+            "exclusive: `quorum` is more than the 1 branches there are\n",
+        ),
         (
             "set: { a: 1 }, continueOnError: \"true\"",
             "type: `continueOnError` must be true or false, not the text \"true\"; write true without quotes\n",
@@ -405,11 +422,7 @@ fn workflows() {
         ("{ workflow: w, with: { a: 1 } }", good, "the input `a` is of the type text, not the number 1"),
         ("{ workflow: w, with: { a: x, c: 1 } }", good, "the workflow `w` has no input `c`; there are: a, b"),
         ("{ workflow: other/w, with: { a: x } }", good, "there is no workflow `other/w`"),
-        (
-            "{ workflow: w, with: { a: x }, retry: { max: 1 } }",
-            good,
-            "`retry` of a whole workflow is part of the language",
-        ),
+        ("{ workflow: w, with: { a: x }, retry: { max: 1 } }", good, "`retry` belongs to an action"),
         (
             "{ workflow: w }",
             "{ steps: [{ set: { x: \"${{ event.id }}\" } }] }",

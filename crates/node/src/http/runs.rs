@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use ensue_engine::Kin;
 use ensue_event::{Key, Time};
 use ensue_lab::why::beginning;
-use ensue_run::run::Waits;
-use ensue_run::{Run, StepStatus};
+use ensue_run::{Branches as _, Run, StepState, StepStatus, Waits};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn wanted(run: &Run, asked: &Asked) -> bool {
     let before = asked.before.is_none_or(|before| run.started < before);
     let text = asked.q.as_deref().is_none_or(|text| {
         let text = text.to_lowercase();
-        let error = run.failed.as_ref().map(|failed| failed.error.message.to_lowercase());
+        let error = run.trunk.failed.as_ref().map(|failed| failed.error.message.to_lowercase());
         run.id.to_string().contains(&text)
             || run.rule.to_lowercase().contains(&text)
             || run.correlation.to_lowercase().contains(&text)
@@ -69,14 +69,16 @@ fn wanted(run: &Run, asked: &Asked) -> bool {
 }
 
 fn summary(run: &Run) -> Value {
+    use StepStatus::{Asking, Backoff, Running, Uncertain, Waiting};
     let step = run
+        .trunk
         .steps
         .iter()
-        .find(|(_, step)| matches!(step.status, StepStatus::Running | StepStatus::Backoff | StepStatus::Uncertain));
+        .find(|(_, step)| matches!(step.status, Running | Backoff | Waiting | Asking | Uncertain));
     json!({
         "id": run.id, "rule": run.rule, "status": run.status, "key": run.key, "started": run.started,
         "finished": run.finished, "step": step.map(|(path, _)| path), "correlation": run.correlation,
-        "failed": run.failed, "cancelled": run.cancelled, "generation": run.generation,
+        "failed": run.trunk.failed, "cancelled": run.cancelled, "generation": run.generation,
     })
 }
 
@@ -106,23 +108,47 @@ pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
         let run = Arc::clone(state.runs.get(&key)?);
         let effects: Vec<_> =
             state.outbox.iter().filter(|(_, row)| row.effect.run == key).map(|(_, row)| Arc::clone(row)).collect();
-        Some((run, effects))
+        let branches = state.branches_of(key);
+        let (steps, waits) = (run.steps(&branches), waits(&run, &branches));
+        Some((run, effects, steps, waits))
     });
-    let Some((run, effects)) = found.await.ok_or_else(stopping)? else {
+    let Some((run, effects, steps, waits)) = found.await.ok_or_else(stopping)? else {
         return Err(Wrong::not_found(format!("run {id} is not kept; `ensue why {id}` shows what the log knows of it")));
     };
-    let waits = run.waits_for().map(|waits| match waits {
-        Waits::Answer(effect) => json!({"answer": effect}),
-        Waits::Until(due) => json!({"until": due}),
-        Waits::Person(step) => json!({"person": step}),
-    });
     let effects: Vec<&_> = effects.iter().map(std::convert::AsRef::as_ref).collect();
     let mut out = serde_json::to_value(run.as_ref()).unwrap_or_default();
     if let Some(object) = out.as_object_mut() {
         object.insert("waitsFor".into(), json!(waits));
+        object.insert("steps".into(), json!(steps));
         object.insert("outbox".into(), json!(effects));
     }
     Ok(ok(&out))
+}
+
+/// What moves a run next, step by step: an answer, a time, an event, or a person.
+fn waits(run: &Run, branches: &Kin<'_>) -> Vec<Value> {
+    let mut all = Vec::new();
+    for (id, waits) in run.waits(branches) {
+        let branch = branches.get(id);
+        let branch = branch.as_deref().unwrap_or(&run.trunk);
+        let name = |path: &str| ensue_run::branch::named(path, branch.index());
+        let step_of = |wanted: &dyn Fn(&StepState) -> bool| {
+            branch.steps.iter().find(|(_, step)| wanted(step)).map(|(path, _)| name(path))
+        };
+        all.push(match waits {
+            Some(Waits::Answer(effect)) => {
+                json!({"step": step_of(&|step| step.effect == Some(effect)), "answer": effect})
+            }
+            Some(Waits::Until(due)) => json!({"step": step_of(&|step| step.due == Some(due)), "until": due}),
+            Some(Waits::Event(path, until)) => json!({"step": name(&path), "event": true, "until": until}),
+            Some(Waits::Person(path)) => {
+                let ask = branch.steps.get(&path).and_then(|step| step.ask.as_deref());
+                json!({"step": name(&path), "person": name(&path), "ask": ask})
+            }
+            Some(Waits::Branches) | None => continue,
+        });
+    }
+    all
 }
 
 /// `GET /api/v1/outbox`

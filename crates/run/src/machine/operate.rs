@@ -1,34 +1,47 @@
 //! What operators ask of a run. A command that does not fit is refused and changes nothing.
 
-use std::sync::Arc;
-
 use ensue_event::ours::Failure;
 
 use super::{CANCELLED, Command, Machine, Refused};
+use crate::branch::{Failed, Place, TRUNK, parse};
 use crate::graph::{Node, NodeKind};
-use crate::run::{Place, Status, StepStatus};
+use crate::run::Status;
+use crate::step::StepStatus;
 
 impl<'a> Machine<'a> {
     pub(super) fn cancel(&mut self, reason: String) -> Result<(), Refused> {
         self.not_over("it cannot be cancelled")?;
-        // A call of a workflow is under way too, but only what it calls has an effect.
-        let waiting = self.run.steps.values().find_map(|state| match state.status {
-            StepStatus::Running | StepStatus::Backoff | StepStatus::Uncertain => state.effect,
-            _ => None,
-        });
-        if let Some(effect) = waiting {
-            self.out.push(Command::Forget(effect));
-        }
         self.run.cancelled = Some(reason.clone());
-        self.run.status = Status::Running;
-        if let Some(node) = self.graph.node(self.run.at.node) {
-            self.go_failed(node, Failure::new(CANCELLED, reason));
+        let failure = Failure::new(CANCELLED, reason);
+        if !self.stop_taking_back(&failure) {
+            self.interrupt(TRUNK, &failure);
+        }
+        Ok(())
+    }
+
+    /// Takes back what a run that is over did: its undo steps run, and nothing else.
+    pub(super) fn rollback(&mut self, reason: String) -> Result<(), Refused> {
+        if !self.run.status.over() {
+            return Err(self.refused("it is not over yet; cancel it, and what it did is taken back"));
+        }
+        if self.here().undos.is_empty() {
+            return Err(Refused::NoUndo(self.run.id));
+        }
+        let node = self.here().at.node;
+        self.anew(Place { node, ..Place::default() });
+        self.run.cancelled = Some(reason.clone());
+        let failed = Failed { step: String::new(), error: Failure::new(CANCELLED, reason) };
+        if self.carry(self.graph.rollback, failed) {
+            self.wake(TRUNK);
         }
         Ok(())
     }
 
     pub(super) fn resume(&mut self, from: Option<String>) -> Result<(), Refused> {
         let mut place = self.failed_place("only a failed or cancelled run can be resumed")?;
+        if let Some((path, _)) = self.here().steps.iter().find(|(_, step)| step.undone) {
+            return Err(Refused::TakenBack(path.clone()));
+        }
         if let Some(path) = from {
             let node = self.graph.find(&path).filter(|node| self.graph.reaches(place.node, *node));
             let node = node.ok_or(Refused::Step(path))?;
@@ -37,24 +50,26 @@ impl<'a> Machine<'a> {
             place.frames.truncate(frames);
             place.held.truncate(held);
             place.node = node;
+        } else {
+            self.resumed.insert((TRUNK, place.node));
         }
         self.anew(place);
-        self.walk();
+        self.wake(TRUNK);
         Ok(())
     }
 
     pub(super) fn skip(&mut self, step: &str) -> Result<(), Refused> {
-        let not_here = || Refused::Step(step.to_owned());
         if self.run.status.over() {
             let place = self.failed_place("there is no failed step to skip")?;
-            let node = self.graph.node(place.node).filter(|node| node.path == step).ok_or_else(not_here)?;
+            let node = self.graph.node(place.node).filter(|node| node.path == step);
+            let node = node.ok_or_else(|| Refused::Step(step.to_owned()))?;
             self.anew(place);
-            self.mark(node, StepStatus::Skipped);
+            self.mark(&node.path, StepStatus::Skipped);
             let next = match &node.kind {
                 NodeKind::Guard { otherwise, .. } => *otherwise,
                 NodeKind::Enter(enter) => enter.after,
                 NodeKind::Leave(_) => {
-                    self.run.at.frames.pop();
+                    self.here_mut().at.frames.pop();
                     node.next
                 }
                 _ => node.next,
@@ -62,38 +77,36 @@ impl<'a> Machine<'a> {
             self.go(next);
             return Ok(());
         }
-        let node = self.held_up(step)?;
-        if let Some(effect) = self.state(node).effect {
-            self.out.push(Command::Forget(effect));
+        let node = self.find_step(step)?;
+        if super::fork::forks(&node.kind) {
+            return Err(Refused::Step(step.to_owned()));
         }
-        self.run.status = Status::Running;
-        self.mark(node, StepStatus::Skipped);
+        let effect = self.state(&node.path).effect;
+        self.out.extend(effect.map(Command::Forget));
+        self.mark(&node.path, StepStatus::Skipped);
         self.go(node.next);
         Ok(())
     }
 
     pub(super) fn settle(&mut self, step: &str, verdict: &str) -> Result<(), Refused> {
-        let node = self.held_up(step)?;
-        let state = self.run.steps.get(step).filter(|state| state.status == StepStatus::Uncertain);
+        let node = self.find_step(step)?;
+        let state = self.here().steps.get(&node.path).filter(|state| state.status == StepStatus::Uncertain);
         let effect = state.ok_or_else(|| Refused::Step(step.to_owned()))?.effect;
         let NodeKind::Task(task) = &node.kind else { return Err(Refused::Step(step.to_owned())) };
-        let task = Arc::clone(task);
         let forget = effect.map(Command::Forget);
         match verdict {
             "done" => {
                 self.out.extend(forget);
-                self.run.status = Status::Running;
-                match self.done(node, serde_json::json!({})) {
-                    Ok(_) => self.go(node.next),
-                    Err(failure) => self.go_failed(node, failure),
-                }
+                self.settled(node);
+                let flow = self.done(node, serde_json::json!({}));
+                self.go_on(node, flow);
             }
             "failed" => {
                 self.out.extend(forget);
-                self.run.status = Status::Running;
+                self.settled(node);
                 self.go_failed(node, Failure::new("Uncertain", "an operator says that it was not done"));
             }
-            "retry" => self.again(node, &task),
+            "retry" => self.again(node, task),
             other => return Err(Refused::Verdict(other.to_owned())),
         }
         Ok(())
@@ -104,25 +117,38 @@ impl<'a> Machine<'a> {
         if !matches!(self.run.status, Status::Failed | Status::Cancelled) {
             return Err(self.refused(wanted));
         }
-        self.run.failed_at.clone().ok_or_else(|| self.refused("it has no step to go on from"))
+        self.here().failed_at.clone().ok_or_else(|| self.refused("it has no step to go on from"))
     }
 
     /// Goes on from there in a new generation: new effects have new keys.
     fn anew(&mut self, place: Place) {
         self.run.generation += 1;
-        self.run.at = place;
-        (self.run.failed, self.run.failed_at, self.run.cancelled) = (None, None, None);
+        self.run.cancelled = None;
         (self.run.status, self.run.finished) = (Status::Running, None);
+        let here = self.here_mut();
+        here.at = place;
+        (here.failed, here.failed_at) = (None, None);
     }
 
-    /// The node of the step that the run waits at.
-    fn held_up(&self, step: &str) -> Result<&'a Node, Refused> {
+    /// Turns to the branch that waits at this step.
+    pub(super) fn find_step(&mut self, name: &str) -> Result<&'a Node, Refused> {
         self.not_over("only a step of a run that is not over can be decided")?;
-        let here = self.graph.node(self.run.at.node);
-        here.filter(|node| node.path == step).ok_or_else(|| Refused::Step(step.to_owned()))
+        let (path, index) = parse(name);
+        for id in std::iter::once(TRUNK).chain(self.branches.ids()).collect::<Vec<_>>() {
+            let fits = self.load(id).is_some_and(|branch| branch.goes_on() && branch.index() == index);
+            if fits
+                && self.turn_to(id)
+                && self.here().undoing.is_none()
+                && let Some(node) = self.node().filter(|node| node.path == path)
+            {
+                return Ok(node);
+            }
+        }
+        self.turn_to(TRUNK);
+        Err(Refused::Step(name.to_owned()))
     }
 
-    fn not_over(&self, wanted: &'static str) -> Result<(), Refused> {
+    pub(super) fn not_over(&self, wanted: &'static str) -> Result<(), Refused> {
         if self.run.status.over() { Err(self.refused(wanted)) } else { Ok(()) }
     }
 

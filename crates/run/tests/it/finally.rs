@@ -147,7 +147,7 @@ fn of_a_rule_knows_how_the_run_ends() {
     > tell ok
       over
     = cancelled at a: Cancelled: ada: enough
-      a failed Cancelled: ada: enough
+      a cancelled Cancelled: ada: enough
       last succeeded {"x":1}
       tell succeeded {}
     "#);
@@ -246,7 +246,7 @@ finally:
     > b fails Status
       over
     = cancelled at a: Cancelled: ada: enough
-      a failed Cancelled: ada: enough
+      a cancelled Cancelled: ada: enough
       b failed attempt 2 Status: it says Status
       c succeeded StepFailed: c
       d succeeded {"x":1}

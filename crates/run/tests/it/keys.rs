@@ -72,8 +72,8 @@ fn the_id_of_an_emitted_event_is_its_effect_key() {
             _ => None,
         })
         .collect();
-    assert_eq!(said, [play.run.effect_key("b")]);
-    assert_eq!(play.run.steps["b"].outputs["id"], said[0].to_string());
+    assert_eq!(said, [play.run.effect_key("b", &[])]);
+    assert_eq!(play.run.trunk.steps["b"].outputs["id"], said[0].to_string());
 }
 
 #[test]
@@ -81,7 +81,12 @@ fn two_runs_and_two_steps_have_different_ones() {
     let play = play();
     let mut other = play.run.clone();
     other.id = Key::of("run", &[b"2"]);
-    let keys = [play.run.effect_key("a"), play.run.effect_key("c"), other.effect_key("a"), other.effect_key("c")];
+    let keys = [
+        play.run.effect_key("a", &[]),
+        play.run.effect_key("c", &[]),
+        other.effect_key("a", &[]),
+        other.effect_key("c", &[]),
+    ];
     assert_eq!(std::collections::BTreeSet::from(keys).len(), 4);
 }
 
@@ -89,9 +94,8 @@ fn two_runs_and_two_steps_have_different_ones() {
 fn a_timer_of_a_step_that_moved_on_is_nothing() {
     let mut play = play();
     play.say("a passes Connect");
-    let key = play.effects["a.1"].key;
     play.say("wait");
     let before = play.run.clone();
-    assert_eq!(play.input(Input::Due { effect: key }), Ok(Vec::new()));
+    assert_eq!(play.input(Input::Due { branch: 0, step: "a".into(), due: play.now }), Ok(Vec::new()));
     assert_eq!(play.run, before);
 }

@@ -23,4 +23,5 @@ mod random;
 mod retries;
 mod sequence;
 mod switches;
+mod together;
 mod workflows;

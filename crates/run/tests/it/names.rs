@@ -21,8 +21,8 @@ fn seen(when: &str, expressions: &[&str], fired: impl FnOnce(&mut Run)) -> Vec<V
     let mut play = Play::new(&text);
     fired(&mut play.run);
     play.input(Input::Start).unwrap();
-    assert_eq!(play.run.status.as_str(), "succeeded", "{:?}", play.run.failed);
-    (0..expressions.len()).map(|n| play.run.steps["a"].outputs[format!("x{n}")].clone()).collect()
+    assert_eq!(play.run.status.as_str(), "succeeded", "{:?}", play.run.trunk.failed);
+    (0..expressions.len()).map(|n| play.run.trunk.steps["a"].outputs[format!("x{n}")].clone()).collect()
 }
 
 #[test]

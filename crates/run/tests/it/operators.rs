@@ -35,7 +35,7 @@ fn cancel_while_an_action_is_under_way_runs_the_finally_steps_and_no_catch() {
       over
     = cancelled at b: Cancelled: ada: enough
       a succeeded {}
-      b failed Cancelled: ada: enough
+      b cancelled Cancelled: ada: enough
       tell succeeded {}
       tidy succeeded {}
     "#);
@@ -52,6 +52,7 @@ fn cancel_while_it_waits_to_try_again() {
       wake b in 1m
     > cancel
       forget b
+      calm b
       do tidy.1 exec/run {"argv":["tidy"]}
     > wait
       nothing
@@ -61,7 +62,7 @@ fn cancel_while_it_waits_to_try_again() {
       over
     = cancelled at b: Cancelled: ada: enough
       a succeeded {}
-      b failed Cancelled: ada: enough
+      b cancelled Cancelled: ada: enough
       tell succeeded {}
       tidy succeeded {}
     "#);
@@ -85,7 +86,7 @@ fn cancel_while_a_person_is_asked() {
       over
     = cancelled at b: Cancelled: ada: enough
       a succeeded {}
-      b failed Cancelled: ada: enough
+      b cancelled Cancelled: ada: enough
       tell succeeded {}
       tidy succeeded {}
     "#);
@@ -109,7 +110,7 @@ fn cancel_in_a_finally_in_on_failure_and_twice() {
       a succeeded {}
       b succeeded {}
       tell succeeded {}
-      tidy failed Cancelled: ada: enough
+      tidy cancelled Cancelled: ada: enough
     "#);
     assert_snapshot!(play(STEPS, "a fails Denied; cancel; tell ok"), @r#"
     > start
@@ -123,7 +124,7 @@ fn cancel_in_a_finally_in_on_failure_and_twice() {
       over
     = cancelled at sorry: Cancelled: ada: enough
       a failed Denied: it says Denied
-      sorry failed Cancelled: ada: enough
+      sorry cancelled Cancelled: ada: enough
       tell succeeded {}
     "#);
     assert_snapshot!(play(STEPS, "cancel; cancel"), @r#"
@@ -136,8 +137,8 @@ fn cancel_in_a_finally_in_on_failure_and_twice() {
       forget tell
       over
     = cancelled at tell: Cancelled: ada: enough
-      a failed Cancelled: ada: enough
-      tell failed Cancelled: ada: enough
+      a cancelled Cancelled: ada: enough
+      tell cancelled Cancelled: ada: enough
     "#);
 }
 
@@ -154,7 +155,7 @@ fn the_answer_of_a_cancelled_step_comes_too_late() {
     > a.1 fails Status
       nothing
     = cancelled at a: Cancelled: ada: enough
-      a failed Cancelled: ada: enough
+      a cancelled Cancelled: ada: enough
     "#);
 }
 
@@ -546,6 +547,7 @@ fn skip_takes_a_step_as_done() {
       wake b in 1m
     > skip b
       forget b
+      calm b
       do tidy.1 exec/run {"argv":["tidy"]}
     > wait
       nothing

@@ -154,8 +154,8 @@ fn its_own_on_failure_and_finally_run_before_it_comes_back() {
     > ship/tidy ok
       over
     = cancelled at ship/put: Cancelled: ada: enough
-      ship failed Cancelled: ada: enough
-      ship/put failed Cancelled: ada: enough
+      ship cancelled Cancelled: ada: enough
+      ship/put cancelled Cancelled: ada: enough
       ship/tidy succeeded {}
     "#);
     // The caller's catch gets the first failure, after all that.
@@ -247,7 +247,7 @@ steps:
     let mut play = Play::new(&documents(call, SHIP));
     play.say("start");
     play.say(r#"ship/put ok {"exitCode":0}"#);
-    assert_eq!(play.run.steps["after"].outputs.to_string(), r#"{"its":"ship-1","mine":"outside"}"#);
+    assert_eq!(play.run.trunk.steps["after"].outputs.to_string(), r#"{"its":"ship-1","mine":"outside"}"#);
 }
 
 #[test]
