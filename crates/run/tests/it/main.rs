@@ -24,4 +24,6 @@ mod retries;
 mod sequence;
 mod switches;
 mod together;
+mod undo;
+mod waits;
 mod workflows;
