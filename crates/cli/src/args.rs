@@ -56,6 +56,11 @@ pub(crate) enum Command {
     },
     /// List rules, show what one waits for, pause it or let it go on.
     Rules(Rules),
+    /// List policies: what each is asked about, and how often it allowed, denied and asked people.
+    Policies {
+        #[command(flatten)]
+        engine: Engine,
+    },
     /// Show which runs hold slots of `concurrency`, by rule or group and key, and what waits for them.
     Locks {
         #[command(flatten)]

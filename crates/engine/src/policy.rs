@@ -168,6 +168,9 @@ impl Judge {
 
     /// The members of `approve` of a module.
     fn wanted(&self, all: Vec<serde_json::Value>) -> Ruling {
+        if all.len() > MOST_ASKS {
+            return Ruling::Deny(format!("its `approve` has {} members, at most {MOST_ASKS} are asked", all.len()));
+        }
         let mut out = Vec::new();
         for one in all {
             let wrong = format!(
@@ -198,6 +201,18 @@ fn text(template: &Template, names: &Names<'_>) -> Result<String, String> {
     Ok(value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned))
 }
 
+/// How long a reason may be, in characters: it stands in records and rows, and people read it.
+const MOST_REASON: usize = 2_000;
+/// How much one policy can want of people at once.
+const MOST_ASKS: usize = 16;
+
+fn cut(text: String) -> String {
+    match text.char_indices().nth(MOST_REASON) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
 /// Asks those of the policies that are about the matter.
 fn judge<'a>(judges: impl Iterator<Item = &'a Judge>, names: &Names<'_>) -> Judged {
     let mut all = Judged::default();
@@ -207,11 +222,12 @@ fn judge<'a>(judges: impl Iterator<Item = &'a Judge>, names: &Names<'_>) -> Judg
             Ruling::Allow => state.allowed = 1,
             Ruling::Deny(why) => {
                 state.denied = 1;
-                all.denied.get_or_insert((judge.name.clone(), why));
+                all.denied.get_or_insert((judge.name.clone(), cut(why)));
             }
             Ruling::Ask(wanted) => {
                 state.asked = 1;
-                all.asks.extend(wanted);
+                let short = |want: Wanted| Wanted { reason: want.reason.map(cut), ..want };
+                all.asks.extend(wanted.into_iter().map(short));
             }
         }
         all.each.push((judge.name.clone(), state));
@@ -267,20 +283,26 @@ impl Engine {
             tables: config.tables(effect.rule.split_once('/').map_or("", |(namespace, _)| namespace)),
             now: self.now,
         };
-        let judged = judge(config.policies.iter().filter(asked), &names);
-        self.count(judged.each);
-        if let Some((policy, reason)) = judged.denied {
+        let Judged { denied, asks, mut each } = judge(config.policies.iter().filter(asked), &names);
+        if let Some((policy, reason)) = denied {
+            self.count(each);
             self.tell_about(run, effect, PolicyDecided::of(&policy, Ruled::Denied, &reason));
             self.deny(effect, format!("policy {policy} denies it: {reason}"));
             return None;
         }
         // Nothing is done there: nobody is bothered.
         let dry = config.dry_run(effect.connection.as_deref());
-        for want in judged.asks.iter().filter(|_| dry) {
+        for want in asks.iter().filter(|_| dry) {
             let reason = "the connection is a dry run: nobody is asked";
             self.tell_about(run, effect, PolicyDecided::of(&want.policy, Ruled::Asked, reason));
         }
-        Some(!dry && !judged.asks.is_empty() && self.ask(run, effect, judged.asks))
+        let waits = !dry && !asks.is_empty() && self.ask(run, effect, asks);
+        if !dry && !waits {
+            // What people said yes to is allowed by now.
+            each.iter_mut().for_each(|(_, state)| *state = PolicyState { allowed: 1, ..PolicyState::default() });
+        }
+        self.count(each);
+        Some(waits)
     }
 
     /// Whether a command is refused by a policy, and why.

@@ -152,6 +152,7 @@ const RECORDS: &[RecordKind] = &[
     answer("dev.ensue.action.started"),
     answer("dev.ensue.action.answered"),
     answer("dev.ensue.action.uncertain"),
+    RecordKind { acts: true, ..record("dev.ensue.policy.decided") },
 ];
 
 /// An item of a rule, by their places.

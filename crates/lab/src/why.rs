@@ -19,7 +19,7 @@ use crate::history::History;
 use crate::tree::Tree;
 
 pub use words::verdict;
-pub(crate) use words::{aside, cut, events_of, seconds, short};
+pub(crate) use words::{aside, cut, decided_by, events_of, seconds, short};
 use words::{asked_for, whole};
 
 /// Why there is no answer.
@@ -382,6 +382,12 @@ impl<'a> Chain<'a> {
                 }
                 Ours::ActionStarted(_) => tree.asked |= record.position == self.asked,
                 Ours::ActionAnswered(answered) => tree.then.push(self.answer(record, &answered.of, &answered.answer)),
+                Ours::PolicyDecided(decided) => {
+                    let mut policy = Tree::new("policy", decided_by(decided));
+                    policy.id = decided.effect.map(|effect| effect.to_string());
+                    self.mark(&mut policy, record);
+                    tree.then.push(policy);
+                }
                 Ours::ActionUncertain(uncertain) => {
                     let of = &uncertain.of;
                     let mut step = Tree::new("step", format!("step {} is uncertain: {}", of.step, uncertain.reason));
@@ -424,12 +430,15 @@ impl<'a> Chain<'a> {
             for (path, step) in &run.steps(&self.engine.state().branches_of(run.id)) {
                 use ensue_run::StepStatus::{Asking, Backoff, Running, Skipped, Uncertain, Waiting};
                 let text = match step.status {
-                    Running if self.held(id, path) => {
-                        format!("step {path}: held by a freeze, see `ensue freeze --list`")
-                    }
-                    Running if step.effect.is_some() => {
-                        format!("step {path}: attempt {} is under way", step.attempt)
-                    }
+                    Running if step.effect.is_some() => match self.asks(id, path) {
+                        Some(wants) => {
+                            format!("step {path} waits for a person: {wants}; `ensue run approve {id} {path}` says yes")
+                        }
+                        None if self.held(id, path) => {
+                            format!("step {path}: held by a freeze, see `ensue freeze --list`")
+                        }
+                        None => format!("step {path}: attempt {} is under way", step.attempt),
+                    },
                     Waiting => match (step.since, step.due) {
                         (Some(since), Some(due)) => {
                             format!("step {path}: waits until {due} for an event that came since {since}")
@@ -463,6 +472,12 @@ impl<'a> Chain<'a> {
         rows.any(|row| row.held && row.effect.run == run && row.effect.step == step)
     }
 
+    /// What people are asked before a step of a run is done.
+    fn asks(&self, run: Key, step: &str) -> Option<String> {
+        let mut all = self.engine.state().asks.of(run);
+        all.find(|(_, asks)| asks.open() && asks.step == step).map(|(_, asks)| asks.wants())
+    }
+
     fn answer(&self, record: &Record, of: &Attempt, answer: &Answer) -> Tree {
         let try_of = if of.attempt > 1 { format!(", attempt {}", of.attempt) } else { String::new() };
         let (text, reason) = match answer {
@@ -484,6 +499,7 @@ const fn run_asked(command: &Command) -> Option<Key> {
         | Command::ResumeRun { run, .. }
         | Command::SkipStep { run, .. }
         | Command::CancelRun { run }
+        | Command::Approve { run, .. }
         | Command::Settle { run, .. } => Some(*run),
         _ => None,
     }
@@ -497,6 +513,7 @@ fn run_of(ours: &Ours) -> Option<Key> {
         Ours::ActionStarted(told) => Some(told.of.run),
         Ours::ActionAnswered(told) => Some(told.of.run),
         Ours::ActionUncertain(told) => Some(told.of.run),
+        Ours::PolicyDecided(told) => told.run,
         _ => None,
     }
 }

@@ -18,7 +18,7 @@ use ensue_engine::config::Decider;
 use ensue_engine::decide::Seen;
 use ensue_engine::emit::correlation;
 use ensue_engine::{Compiled, Decision, Engine, Waiting};
-use ensue_event::{Position, Record, Time};
+use ensue_event::{Key, Ours, Position, Record, Time};
 use ensue_lang::Name;
 use ensue_rule::View;
 
@@ -27,7 +27,7 @@ use facts::Fired;
 
 use crate::history::History;
 use crate::tree::Tree;
-use crate::why::{Error, find};
+use crate::why::{Error, decided_by, find};
 
 /// How many rules are shown where none is named.
 const NEAREST: usize = 5;
@@ -53,7 +53,7 @@ pub(crate) fn not(
     now: Time,
     config: &Compiled,
 ) -> (Tree, bool) {
-    let asked = WhyNot { record: record.clone(), near: Vec::new(), fired: Vec::new() };
+    let asked = WhyNot { record: record.clone(), near: Vec::new(), fired: Vec::new(), policies: Vec::new() };
     let decided = decided.map(|(later, decision)| facts::Told { later, of_firing: false, decision }).collect();
     let known = facts::OfRule { decided, waiting, ..facts::OfRule::default() };
     let met = items::items(&asked, decider, config).iter().any(items::ItemTold::met);
@@ -85,6 +85,8 @@ pub struct WhyNot {
     near: Vec<Near>,
     /// Firings that took it, from the records of its chain, with the rule.
     fired: Vec<(String, Fired)>,
+    /// What policies decided about the runs of its chain, in words, and where.
+    policies: Vec<(Key, Position, String)>,
 }
 
 /// How near a rule is.
@@ -114,7 +116,12 @@ impl WhyNot {
         };
         let chain = history.by_correlation(&correlation(&record.event));
         let fired = chain.iter().filter_map(|told| Fired::told(told, record.position)).collect();
-        Ok(WhyNot { record, near, fired })
+        let policies = chain.iter().filter_map(|told| match Ours::of(&told.event) {
+            Ok(Ours::PolicyDecided(decided)) => Some((decided.run?, told.position, decided_by(&decided))),
+            _ => None,
+        });
+        let policies = policies.collect();
+        Ok(WhyNot { record, near, fired, policies })
     }
 
     fn seen(&self) -> Rc<Seen> {

@@ -9,7 +9,7 @@ use crate::errors::Error;
 use crate::output::{Output, cell};
 
 /// The records that say what people and programs asked for, and what changed without an event.
-const TYPES: &str = "dev.ensue.operator,dev.ensue.config.applied,dev.ensue.node.*,dev.ensue.log.*,dev.ensue.event.conflict,\
+const TYPES: &str = "dev.ensue.operator,dev.ensue.policy.decided,dev.ensue.config.applied,dev.ensue.node.*,dev.ensue.log.*,dev.ensue.event.conflict,\
     dev.ensue.record.quarantined,dev.ensue.clock.stepped";
 
 pub(crate) async fn audit(engine: Engine, limit: usize, output: Output) -> Result<(), Error> {

@@ -15,7 +15,11 @@ const LISTED: usize = 24;
 pub(crate) fn show(config: &Config, output: Output) {
     let bold = anstyle::Style::new().bold();
     let head = |count: usize, one: &str, rest: String| {
-        let word = if count == 1 { one.to_owned() } else { format!("{one}s") };
+        let word = match (count, one.strip_suffix('y')) {
+            (1, _) => one.to_owned(),
+            (_, Some(polic)) => format!("{polic}ies"),
+            (_, None) => format!("{one}s"),
+        };
         output.line(format!("  {bold}{:<14}{bold:#} {rest}", format!("{count} {word}")));
     };
     if !config.sources.is_empty() {
@@ -56,6 +60,9 @@ pub(crate) fn show(config: &Config, output: Output) {
     let secrets: Vec<String> = secrets(config).into_iter().collect();
     if !secrets.is_empty() {
         head(secrets.len(), "secret", list(secrets));
+    }
+    if !config.policies.is_empty() {
+        head(config.policies.len(), "policy", list(config.policies.keys().map(short).collect()));
     }
     if !config.tables.is_empty() {
         head(config.tables.len(), "table", list(config.tables.keys().map(short).collect()));
@@ -102,6 +109,7 @@ pub(crate) fn json(config: &Config) -> Value {
         "sources": sources, "rules": names(config.rules.keys().collect()),
         "workflows": names(config.workflows.keys().collect()),
         "connections": names(config.connections.keys().collect()), "tables": names(config.tables.keys().collect()),
+        "policies": names(config.policies.keys().collect()),
         "scenarios": names(config.scenarios.keys().collect()), "secrets": secrets(config),
     })
 }

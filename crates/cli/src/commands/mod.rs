@@ -11,6 +11,7 @@ mod freeze;
 mod graph;
 mod locks;
 mod log;
+mod policies;
 mod reference;
 mod rules;
 mod run;
@@ -38,6 +39,7 @@ pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
         Command::Runs(runs) => wait(runs::runs(runs, output)),
         Command::Run { what } => wait(run::run(what, output)),
         Command::Rules(rules) => wait(rules::rules(rules, output)),
+        Command::Policies { engine } => wait(policies::policies(engine, output)),
         Command::Locks { engine } => wait(locks::locks(engine, output)),
         Command::Why { engine, id } => wait(why::why(engine, id, output)),
         Command::WhyNot { engine, event, rule } => wait(why::why_not(engine, event, rule, output)),

@@ -102,9 +102,7 @@ fn awaited(waits: &Value, run: &Value) -> String {
     if let Some(shown) = waits.pointer("/ask/shown").and_then(Value::as_array) {
         let shown: String =
             shown.iter().map(|one| format!("\n    {}: {}", cell(one.get("what")), cell(one.get("value")))).collect();
-        return format!(
-            "approval of step {step}:{shown}\n  ensue run approve {id} --step {step} --reason WHY, or with --refuse"
-        );
+        return format!("approval of step {step}:{shown}\n  ensue run approve {id} {step} [--refuse] --reason WHY");
     }
     if waits.get("event").is_some() {
         let until = waits.get("until").filter(|until| !until.is_null());
@@ -124,6 +122,13 @@ fn awaited(waits: &Value, run: &Value) -> String {
             let rows = run.get("outbox").and_then(Value::as_array).into_iter().flatten();
             let held = |row: &Value| row.get("held").and_then(Value::as_bool).unwrap_or(false);
             let row = rows.into_iter().find(|row| row.pointer("/effect/key") == Some(effect));
+            let asks = run.get("asks").and_then(Value::as_array).into_iter().flatten();
+            let open =
+                |asks: &&Value| asks.get("open") == Some(&Value::Bool(true)) && asks.get("step") == waits.get("step");
+            if let Some(asks) = asks.into_iter().find(open) {
+                let wants = cell(asks.get("wants"));
+                return format!("a person: {wants}\n  ensue run approve {id} {step} [--refuse] --reason WHY");
+            }
             match row.map(|row| (held(row), cell(row.pointer("/effect/action")))) {
                 Some((true, action)) => format!("a thaw: {action} is held, `ensue freeze --list` shows why"),
                 Some((false, action)) => format!("the answer of {action}"),

@@ -58,7 +58,8 @@ pub(crate) async fn runs(runs: Runs, output: Output) -> Result<(), Error> {
 
 /// A run with what its row shows beside what it has.
 fn shown(mut run: Value) -> Value {
-    let why = run.pointer("/failed/error/message").cloned().or_else(|| run.get("cancelled").cloned());
+    let told = |field: &str| run.get(field).filter(|value| !value.is_null()).cloned();
+    let why = run.pointer("/failed/error/message").cloned().or_else(|| told("cancelled")).or_else(|| told("asks"));
     let started = clock(&cell(run.get("started")));
     if let Some(object) = run.as_object_mut() {
         object.insert("shown".into(), started.into());

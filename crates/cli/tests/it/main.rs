@@ -15,5 +15,6 @@ mod check;
 mod demo;
 mod explain;
 mod images;
+mod policies;
 mod scenarios;
 mod up;

@@ -1,7 +1,7 @@
 //! Decisions, commands, values and times in words.
 
 use ensue_engine::Verdict;
-use ensue_event::ours::Command;
+use ensue_event::ours::{Command, PolicyDecided, Ruled};
 use ensue_event::{Position, Span};
 use serde_json::Value;
 
@@ -39,6 +39,21 @@ pub fn verdict(verdict: &Verdict) -> String {
         Verdict::Parked { why } => format!("parked: {why}"),
         Verdict::Dropped { why } => format!("dropped: {why}"),
     }
+}
+
+/// What a policy decided, in words.
+pub(crate) fn decided_by(decided: &PolicyDecided) -> String {
+    let did = match decided.verdict {
+        Ruled::Denied => "denied",
+        Ruled::Asked => "asks about",
+        Ruled::Approved => "lets go, since people said so,",
+        Ruled::Refused => "refused",
+    };
+    let what = match (&decided.step, &decided.command) {
+        (Some(step), _) => format!("step {step}"),
+        (None, command) => format!("command {}", command.as_deref().unwrap_or_default()),
+    };
+    format!("policy {} {did} {what}: {}", decided.policy, decided.reason)
 }
 
 /// The events that a decision is about, where it was made at another record.
@@ -114,6 +129,8 @@ pub(super) fn asked_for(command: &Command) -> String {
         Command::ResumeRun { from: Some(step), .. } => format!("resumed at step {step}"),
         Command::SkipStep { step, .. } => format!("step {step} skipped"),
         Command::CancelRun { .. } => "cancelled".to_owned(),
+        Command::Approve { step, refuse: false, .. } => format!("step {step} approved"),
+        Command::Approve { step, refuse: true, .. } => format!("step {step} refused"),
         Command::Settle { step, verdict, .. } => format!("step {step} settled as {verdict}"),
         Command::Redrive { .. } => "redriven".to_owned(),
         Command::Discard { .. } => "discarded".to_owned(),

@@ -57,7 +57,7 @@ impl WhyNot {
 
     pub(super) fn one(&self, decider: &Decider, known: &OfRule, now: Time, config: &Compiled) -> Tree {
         let name = &decider.name;
-        let mut lines: Vec<Tree> = known.fired.iter().map(|fired| firing(name, fired)).collect();
+        let mut lines: Vec<Tree> = known.fired.iter().map(|fired| self.firing(name, fired)).collect();
         let parked = known.fired.iter().any(|fired| fired.parked.is_some());
         let decided = known.decided.iter();
         // What is parked says so already.
@@ -112,6 +112,17 @@ impl WhyNot {
         (tree.at, tree.position) = (Some(decision.at), *later);
         if let Verdict::NotIf { .. } = decision.verdict {
             tree.because = decider.rule.cond.iter().flat_map(|cond| self.values(cond, decider, config)).collect();
+        }
+        tree
+    }
+
+    /// A firing, and what policies decided about its run.
+    fn firing(&self, rule: &str, fired: &Fired) -> Tree {
+        let mut tree = firing(rule, fired);
+        for (_, position, said) in self.policies.iter().filter(|(run, ..)| *run == fired.firing) {
+            let mut policy = Tree::new("policy", said.clone());
+            policy.position = Some(*position);
+            tree.then.push(policy);
         }
         tree
     }

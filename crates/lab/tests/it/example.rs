@@ -59,3 +59,9 @@ fn alert_storm() {
 fn preview() {
     green("preview", 3);
 }
+
+/// Who may do what: each verdict of a policy.
+#[test]
+fn policy() {
+    green("policy", 9);
+}

@@ -288,3 +288,27 @@ fn what_time_decided_and_what_took_the_place_of_another() {
     let all: Vec<String> = silent.iter().map(|id| told(&past, id)).collect();
     assert_snapshot!(format!("{}\n{}\n{}", told(&past, "c1"), told(&past, "c2"), all.join("\n")));
 }
+
+#[test]
+fn what_policies_decided_stands_in_the_chain() {
+    let policy = "---\napiVersion: ensue.dev/v1\nkind: Policy\nmetadata: { name: careful }\nspec:\n  checks:\n    \
+        - { if: \"event.data.files > 100\", deny: \"${{ event.data.files }} files are many\" }\n    \
+        - { if: \"event.data.files > 10\", approve: { from: [sre], timeout: 1h } }\n";
+    let mut past = Past::new(&format!("{TEXT}{policy}"));
+    past.event("push", "p1", &json!({"branch": "main", "commit": "4f2a", "files": 101}));
+    past.event("push", "p2", &json!({"branch": "main", "commit": "4f2b", "files": 11}));
+    let denied = told(&past, "p1");
+    assert!(denied.contains("policy default/careful denied step fetch: 101 files are many"), "{denied}");
+    let not = ensue_lab::why_not::why_not("p1", Some("build"), &past.log, &past.engine).unwrap().render();
+    assert!(not.contains("rule default/build fired") && not.contains("denied step fetch: 101 files are many"), "{not}");
+    let open = told(&past, "p2");
+    assert!(
+        open.contains("step fetch waits for a person: policy default/careful asks 1 of sre; `ensue run approve"),
+        "{open}"
+    );
+    past.pass(ensue_event::Span::hours(1));
+    let late = told(&past, "p2");
+    assert!(late.contains("policy default/careful asks about step fetch: sre is asked first"), "{late}");
+    assert!(late.contains("policy default/careful refused step fetch: nobody answered within 1h"), "{late}");
+    assert!(late.contains("failed at step fetch: Denied: policy default/careful asks 1 of sre"), "{late}");
+}

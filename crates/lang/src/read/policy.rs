@@ -9,7 +9,7 @@ use crate::scope::Scope;
 use crate::tree::{Kind as Tree, Node};
 
 /// What a policy about actions sees.
-const OF_ACTIONS: &[&str] = &["action", "inputs"];
+const OF_ACTIONS: &[&str] = &["action", "inputs", "item", "index"];
 /// What a policy about operators' commands sees.
 const OF_COMMANDS: &[&str] = &["command", "actor", "roles"];
 /// What both see.

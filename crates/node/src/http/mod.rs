@@ -10,6 +10,7 @@ mod hooks;
 mod ingest;
 mod operate;
 mod page;
+mod policies;
 mod probes;
 mod purge;
 mod query;
@@ -97,6 +98,7 @@ routes! {
     GET "/api/v1/rules" READ, rules::list: "Rules with their modes and counts.";
     GET "/api/v1/rules/{name}" READ, rules::of_default: "A rule of the namespace `default`, with what it waits for and holds.";
     GET "/api/v1/rules/{namespace}/{name}" READ, rules::of: "A rule, with what it waits for and holds: `?limit=` of each.";
+    GET "/api/v1/policies" READ, policies::list: "Policies with what they are asked about, and how often each allowed, denied and asked.";
     GET "/api/v1/runs" READ, runs::list: "Runs, the newest first.";
     GET "/api/v1/runs/{id}" READ, runs::one: "A run with its steps.";
     GET "/api/v1/outbox" READ, runs::outbox: "Effects without an answer.";

@@ -1,10 +1,12 @@
 //! Runs, and what waits: effects, parked firings, freezes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use ensue_engine::Kin;
+use ensue_engine::policy::asks::Asks;
 use ensue_event::{Key, Time};
 use ensue_lab::why::beginning;
 use ensue_run::{Branches as _, Run, StepState, StepStatus, Waits};
@@ -37,13 +39,17 @@ pub(crate) struct Asked {
 pub(crate) async fn list(State(app): State<App>, Query(asked): Query<Asked>) -> Result<Response, Wrong> {
     let limit = Page { limit: asked.limit }.limit();
     // Only references are taken while the fold waits; the text is made afterwards.
-    let runs = app.read(|pump| pump.engine().state().runs.iter().map(|(_, run)| Arc::clone(run)).collect::<Vec<_>>());
-    let mut runs = runs.await.ok_or_else(stopping)?;
+    let runs = app.read(|pump| {
+        let state = pump.engine().state();
+        let asks = state.asks.iter().filter(|(_, asks)| asks.open()).map(|((run, _), asks)| (*run, Arc::clone(asks)));
+        (state.runs.iter().map(|(_, run)| Arc::clone(run)).collect::<Vec<_>>(), asks.collect::<BTreeMap<Key, _>>())
+    });
+    let (mut runs, asks) = runs.await.ok_or_else(stopping)?;
     let total = runs.len();
     runs.retain(|run| wanted(run, &asked));
     let found = runs.len();
     runs.sort_by_key(|run| std::cmp::Reverse((run.started, run.id)));
-    let rows: Vec<Value> = runs.iter().take(limit).map(|run| summary(run)).collect();
+    let rows: Vec<Value> = runs.iter().take(limit).map(|run| summary(run, asks.get(&run.id))).collect();
     let next = runs.get(limit.saturating_sub(1)).filter(|_| found > limit).map(|run| run.started);
     Ok(ok(&json!({"runs": rows, "found": found, "kept": total, "next": next})))
 }
@@ -68,7 +74,7 @@ fn wanted(run: &Run, asked: &Asked) -> bool {
     status && rule && before && text
 }
 
-fn summary(run: &Run) -> Value {
+fn summary(run: &Run, asks: Option<&Arc<Asks>>) -> Value {
     use StepStatus::{Asking, Backoff, Running, Uncertain, Waiting};
     let step = run
         .trunk
@@ -79,6 +85,7 @@ fn summary(run: &Run) -> Value {
         "id": run.id, "rule": run.rule, "status": run.status, "key": run.key, "started": run.started,
         "finished": run.finished, "step": step.map(|(path, _)| path), "correlation": run.correlation,
         "failed": run.trunk.failed, "cancelled": run.cancelled, "generation": run.generation,
+        "asks": asks.map(|asks| asks.wants()),
     })
 }
 
@@ -110,9 +117,10 @@ pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
             state.outbox.iter().filter(|(_, row)| row.effect.run == key).map(|(_, row)| Arc::clone(row)).collect();
         let branches = state.branches_of(key);
         let (steps, waits) = (run.steps(&branches), waits(&run, &branches));
-        Some((run, effects, steps, waits))
+        let asks: Vec<_> = state.asks.of(key).map(|(_, asks)| Arc::clone(asks)).collect();
+        Some((run, effects, steps, waits, asks))
     });
-    let Some((run, effects, steps, waits)) = found.await.ok_or_else(stopping)? else {
+    let Some((run, effects, steps, waits, asks)) = found.await.ok_or_else(stopping)? else {
         return Err(Wrong::not_found(format!("run {id} is not kept; `ensue why {id}` shows what the log knows of it")));
     };
     let effects: Vec<&_> = effects.iter().map(std::convert::AsRef::as_ref).collect();
@@ -121,6 +129,7 @@ pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
         object.insert("waitsFor".into(), json!(waits));
         object.insert("steps".into(), json!(steps));
         object.insert("outbox".into(), json!(effects));
+        object.insert("asks".into(), asks.iter().map(|asks| asked(asks)).collect());
     }
     Ok(ok(&out))
 }
@@ -149,6 +158,16 @@ fn waits(run: &Run, branches: &Kin<'_>) -> Vec<Value> {
         });
     }
     all
+}
+
+/// What people are or were asked before an effect is done, with what is still wanted.
+fn asked(asks: &Asks) -> Value {
+    let mut out = serde_json::to_value(asks).unwrap_or_default();
+    if let Some(object) = out.as_object_mut() {
+        object.insert("open".into(), asks.open().into());
+        object.insert("wants".into(), asks.wants().into());
+    }
+    out
 }
 
 /// `GET /api/v1/outbox`

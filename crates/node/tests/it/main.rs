@@ -20,6 +20,7 @@ mod explain;
 mod hooks;
 mod ingest;
 mod operate;
+mod policy;
 mod pressure;
 mod purge;
 mod quarantine;
