@@ -198,7 +198,7 @@ fn an_answer_to_something_else_than_was_shown_is_none() {
     assert!(answer(ensue_event::Digest::of(b"something else")).contains("something else than what was shown"));
     assert_eq!(answer(shown), "done");
     let nobody = bench.operator(Command::Approve { run, step: "b".into(), refuse: false, shown: None });
-    assert!(nobody.contains("step `b` of run") && nobody.contains("does not ask"), "{nobody}");
+    assert!(nobody.contains("step `b` is not waiting for this"), "{nobody}");
 }
 
 #[test]
@@ -248,6 +248,39 @@ steps: [ { id: a, uses: slack/post, connection: team, with: { text: a } } ]"#;
     let mut bench = Bench::new(&all);
     go(&mut bench, json!({}));
     assert_eq!(error(&bench, "a"), "Denied: policy default/z denies it: no");
+}
+
+#[test]
+fn each_item_of_a_foreach_is_asked_about_by_its_place() {
+    let spec = r#"
+when: { event: { type: [go] } }
+steps:
+  - id: each
+    foreach:
+      items: "${{ event.data.all }}"
+      steps:
+        - { id: a, uses: http/request, connection: api, with: { path: /a, method: POST, body: { many: "${{ item }}" } } }
+"#;
+    let by_item = policy("q", "checks: [ { if: \"item == 13 && index == 3\", deny: \"not ${{ item }}\" } ]");
+    let mut bench = Bench::new(&[rule("r", spec), policy("p", MANY), by_item]);
+    go(&mut bench, json!({"all": [3, 11, 12]}));
+    let waits = |bench: &Bench| {
+        let rows = bench.engine.state().outbox.iter().filter(|(_, row)| row.asks);
+        let mut steps: Vec<String> = rows.map(|(_, row)| row.effect.step.clone()).collect();
+        steps.sort();
+        steps
+    };
+    let asked = waits(&bench);
+    assert!(asked.len() == 2 && asked[0].ends_with("a[1]") && asked[1].ends_with("a[2]"), "{asked:?}");
+    let run = bench.runs()[0].id;
+    for actor in ["ann", "bob"] {
+        let step = asked[1].clone();
+        let answer = Command::Approve { run, step, refuse: false, shown: None };
+        assert_eq!(bench.operator_as(actor, &["sre"], answer), "done");
+    }
+    assert_eq!(waits(&bench), asked[..1]);
+    go(&mut bench, json!({"all": [1, 2, 3, 13]}));
+    assert!(told(&bench).iter().any(|said| said.ends_with("a[3]: not 13")), "{:?}", told(&bench));
 }
 
 #[test]
