@@ -66,6 +66,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         engine: Engine,
     },
+    /// Show connections: their limits, what of them is used, what waits or is held, and until when.
+    Connections {
+        #[command(flatten)]
+        engine: Engine,
+    },
     /// Why did this happen: the chain of causes of an event, run, step or position, both ways.
     Why {
         #[command(flatten)]
@@ -103,10 +108,19 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: TokenCommand,
     },
-    /// Who did what: operators' commands and configurations; or verify the log.
+    /// Who did what, and what became of it: operators' commands and configurations; or verify the log.
     Audit {
         #[command(flatten)]
         engine: Engine,
+        /// Only what this one asked for: the name of a token, or `file`.
+        #[arg(long)]
+        actor: Option<String>,
+        /// Only since then: a length of time such as 1d, or a time.
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Only what was asked for this run.
+        #[arg(long)]
+        run: Option<String>,
         /// Check every record of the log against its chain; the engine may be running.
         #[arg(long)]
         verify: bool,
@@ -322,25 +336,77 @@ pub(crate) enum EventsCommand {
     },
 }
 
-/// List runs, newest last.
+/// List runs, newest last; or decide about many.
 #[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Runs {
+    #[command(subcommand)]
+    pub(crate) what: Option<RunsCommand>,
     #[command(flatten)]
     pub(crate) engine: Engine,
-    /// Only those that stand so: running, uncertain, succeeded, failed, cancelled.
-    #[arg(long)]
-    pub(crate) status: Option<String>,
+    #[command(flatten)]
+    pub(crate) which: Which,
     /// Only failed and uncertain ones, and what is parked.
     #[arg(long)]
     pub(crate) failed: bool,
-    /// Only of this rule.
-    #[arg(long)]
-    pub(crate) rule: Option<String>,
     /// Go on with new ones as they come.
     #[arg(long, short)]
     pub(crate) follow: bool,
     /// How many at most.
     #[arg(long, short = 'n', default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+/// Which runs.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Which {
+    /// Only those that stand so: running, uncertain, succeeded, failed, cancelled; several separated by commas.
+    #[arg(long)]
+    pub(crate) status: Option<String>,
+    /// Only of this rule.
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// Only of this key.
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// Only those that failed with an error of this name, such as Connect.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) error: Option<String>,
+    /// Only those that began or ended since then: a length of time such as 1h, or a time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Start failed runs once more, from their first steps.
+    Retry(Bulk),
+    /// Go on with failed runs at the steps that failed.
+    Resume(Bulk),
+    /// End runs that go on.
+    Cancel(Bulk),
+    /// Take back what runs that are over did.
+    Rollback(Bulk),
+}
+
+/// A person's decision about many runs: they are listed, and it is asked whether it is meant.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Bulk {
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Why; it is recorded with each.
+    #[arg(long, required_unless_present = "dry_run")]
+    pub(crate) reason: Option<String>,
+    /// Only list them.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// How many at most, the oldest first.
+    #[arg(long, short = 'n', default_value_t = 100)]
     pub(crate) limit: usize,
 }
 

@@ -7,10 +7,11 @@ use ensue_event::ours::ConfigFile;
 use ensue_event::{Digest, Key};
 use ensue_expr::Value;
 use ensue_lang::catalog::{self, Idempotency};
-use ensue_lang::{Config, Item, Loaded, Name, Rule, SourceFile, Span, TimeBy};
+use ensue_lang::{Config, Connection, Item, Loaded, Name, Rule, SourceFile, Span, TimeBy};
 use ensue_rule::{Index, Pattern, lift};
-use ensue_run::{Definition, Graph};
+use ensue_run::{Definition, Effect, Graph};
 
+use crate::freeze::Window;
 use crate::policy::{Judge, rego};
 use crate::state::Timer;
 
@@ -36,6 +37,8 @@ pub struct Compiled {
     pub policies: Vec<Judge>,
     /// Tables by namespace.
     pub tables: BTreeMap<String, Value>,
+    /// Windows of `freeze`, by the ids of their timers.
+    pub windows: BTreeMap<Key, Window>,
 }
 
 /// A rule, ready to decide.
@@ -156,6 +159,7 @@ impl Compiled {
             hears_ours: false,
             policies: Vec::new(),
             tables: BTreeMap::new(),
+            windows: BTreeMap::new(),
         }
     }
 
@@ -218,6 +222,7 @@ impl Compiled {
         let namespaces: BTreeSet<&str> = config.rules.keys().map(|name| name.namespace.as_str()).collect();
         compiled.tables =
             namespaces.into_iter().map(|name| (name.to_owned(), Value::from(config.tables(name)))).collect();
+        compiled.windows = crate::freeze::windows(&config)?;
         compiled.config = config;
         Ok(compiled)
     }
@@ -263,14 +268,25 @@ impl Compiled {
     /// Whether what goes through the connection of this full name is decided and not done.
     #[must_use]
     pub fn dry_run(&self, connection: Option<&str>) -> bool {
-        let name = connection.map(|name| Name::resolve(name, Name::DEFAULT));
-        name.and_then(|name| self.config.connections.get(&name)).is_some_and(|connection| connection.dry_run)
+        connection.and_then(|name| self.connected(name)).is_some_and(|connection| connection.dry_run)
+    }
+
+    /// What an effect changes, in words.
+    #[must_use]
+    pub fn target(&self, effect: &Effect) -> Option<String> {
+        let connection = effect.connection.as_deref().and_then(|name| self.connected(name));
+        catalog::target(&effect.action, &effect.with, connection)
+    }
+
+    /// The connection of this full name.
+    #[must_use]
+    pub fn connected(&self, name: &str) -> Option<&Connection> {
+        self.config.connections.get(&Name::resolve(name, Name::DEFAULT)).map(std::convert::AsRef::as_ref)
     }
 
     /// How an action can be repeated, given its arguments and the full name of its connection.
     #[must_use]
     pub fn idempotency(&self, action: &str, with: &serde_json::Value, connection: Option<&str>) -> Idempotency {
-        let connection = connection.and_then(|name| self.config.connections.get(&Name::resolve(name, Name::DEFAULT)));
-        catalog::idempotency(action, with, connection.map(std::convert::AsRef::as_ref))
+        catalog::idempotency(action, with, connection.and_then(|name| self.connected(name)))
     }
 }

@@ -342,6 +342,7 @@ impl Engine {
                 Timer::Flow { rule } => self.flow_due(*rule, key.1),
                 Timer::Order { place, .. } => self.order_due(place),
                 Timer::Gap => self.gap_due(),
+                Timer::Window => self.window_due(key.1),
             }
         }
     }

@@ -37,6 +37,8 @@ pub mod flow;
 
 pub mod backfill;
 
+pub mod freeze;
+
 mod records;
 
 pub mod policy;

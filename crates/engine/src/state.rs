@@ -29,6 +29,8 @@ pub struct Row {
 
 /// How many decisions without a firing are kept; firings are records of the log.
 pub const KEPT_DECISIONS: usize = 20_000;
+/// How many verdicts about operators' commands are kept: rules decide much, and must not push them out.
+pub const KEPT_VERDICTS: usize = 20_000;
 /// How many effects may be without an answer; past it firings are parked, until there are fewer.
 pub const MAX_OUTBOX: usize = 100_000;
 /// How many finished runs are kept in state; their history is in the log for as long as retention says.
@@ -121,6 +123,12 @@ pub struct Outboxed {
     /// A policy wants people to look first; the row in `asks` says what and whom.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asks: bool,
+    /// It was ready before a freeze came: no record says whether it has left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_have_left: bool,
+    /// What it changes, where its action says so: see [`ensue_lang::catalog::target`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 impl Outboxed {
@@ -179,6 +187,28 @@ pub enum Timer {
     },
     /// The end of the time in which sources may catch up.
     Gap,
+    /// The edge of a window of `freeze`.
+    Window,
+}
+
+/// An effect through a connection with `perMinute`: it counts for a minute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Used {
+    /// The connection.
+    pub connection: String,
+}
+
+/// What was changed through a connection with `distinctTargetsPerHour`: it counts for an hour.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Targeted {
+    /// The connection.
+    pub connection: String,
+    /// What was changed.
+    pub target: String,
+    /// When it was changed last.
+    pub at: Time,
 }
 
 /// An emission whose record is not folded yet.
@@ -383,12 +413,39 @@ pub struct Freeze {
     pub reason: String,
     /// Since when.
     pub since: Time,
+    /// Until when, where it is a window's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    /// The window that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Key>,
+    /// A person lets effects go until the window ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thawed: Option<Thawed>,
+}
+
+/// Who overrides a window of `freeze`, until it ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Thawed {
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Time,
 }
 
 impl Freeze {
     /// Whether it holds this effect.
     #[must_use]
     pub fn holds(&self, effect: &Effect) -> bool {
+        self.thawed.is_none() && self.covers(effect)
+    }
+
+    /// Whether this effect is of its connection and rule.
+    #[must_use]
+    pub fn covers(&self, effect: &Effect) -> bool {
         self.connection.as_ref().is_none_or(|name| effect.connection.as_ref() == Some(name))
             && self.rule.as_ref().is_none_or(|name| effect.rule == *name)
     }
@@ -461,6 +518,7 @@ json_row!(
     PolicyState,
     Timer,
     Decided,
+    Decision,
     Tally,
     FlowRow,
     LockRow,
@@ -468,6 +526,8 @@ json_row!(
     BackfillRow,
     Gap,
     Freeze,
+    Used,
+    Targeted,
     Parked,
     SourceState,
     Mark
@@ -557,8 +617,14 @@ tables! {
     emissions: Emission => Pending = "emissions",
     /// Decisions without a firing.
     decisions: (Position, String) => Decided = "decisions",
+    /// What became of operators' commands, the last of them.
+    verdicts: Position => Decision = "verdicts",
     /// Freezes in force.
     freezes: String => Freeze = "freezes",
+    /// What counts against `perMinute` of connections.
+    uses: (Time, Key) => Used = "uses",
+    /// What counts against `distinctTargetsPerHour`: by connection, then by target.
+    targets: (Key, Key) => Targeted = "targets",
     /// Firings that wait for a person.
     parked: Key => Parked = "parked",
     /// What rules keep of keys: by rule, then by key.

@@ -212,7 +212,9 @@ impl Engine {
         let Some(asks) = self.may(run, &effect) else { return };
         let held = self.state.freezes.iter().any(|(_, freeze)| freeze.holds(&effect));
         let key = effect.key;
-        let row = Outboxed { effect, decided: self.position, at: self.at, started: false, held, asks };
+        let target = self.config.target(&effect);
+        let (decided, at) = (self.position, self.at);
+        let row = Outboxed { effect, decided, at, started: false, held, asks, may_have_left: false, target };
         let ready = row.may_leave();
         self.state.outbox.put(key, row);
         if ready {

@@ -169,6 +169,10 @@ ours! {
     ChainCut(Fold, 1, "dev.ensue.chain.cut"),
     /// A rule holds as many keys as it may; new ones are refused.
     KeyRefused(Fold, 1, "dev.ensue.key.refused"),
+    /// A window of `freeze` began: effects are held until its end, unless a person thaws it.
+    FreezeBegan(Fold, 1, "dev.ensue.freeze.began"),
+    /// A window of `freeze` ended: what only it held goes.
+    FreezeEnded(Fold, 1, "dev.ensue.freeze.ended"),
     /// An event came after others that it should have come before, and its rule has such events set aside.
     EventDiverted(Fold, 1, "dev.ensue.event.diverted"),
     /// A policy denied an action or command, wants people to look first, or they have answered. What it allows at once
@@ -775,6 +779,38 @@ pub struct KeyRefused {
     pub limit: u64,
     /// How many were refused since the last such record.
     pub refused: u64,
+}
+
+/// Fields of `dev.ensue.freeze.began`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FreezeBegan {
+    /// The connection whose effects are held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    /// The rule whose effects are held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Until when.
+    pub until: Time,
+    /// Why, as the window says.
+    pub reason: String,
+}
+
+/// Fields of `dev.ensue.freeze.ended`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FreezeEnded {
+    /// The connection whose effects were held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    /// The rule whose effects were held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Since when.
+    pub since: Time,
+    /// Why, as the window says.
+    pub reason: String,
 }
 
 /// Fields of `dev.ensue.event.diverted`.

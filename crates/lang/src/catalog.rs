@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::Connection;
+use crate::model::{Connection, Limits};
 pub use crate::shape::{Field, Shape, Ty};
 
 mod actions;
@@ -59,6 +59,19 @@ pub struct ActionSpec {
     pub default_retry: bool,
     /// What becomes of it after a crash in between.
     pub uncertain: Uncertain,
+    /// What it changes.
+    pub target: Target,
+}
+
+/// How the thing that an action changes is named: what `distinctTargetsPerHour` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// It names none.
+    None,
+    /// By these fields, each of `with`, else of the connection's settings; one that is not there is left out.
+    Fields(&'static [&'static str]),
+    /// By method, host and path, where the method may change something.
+    Request,
 }
 
 /// What happens to a source's events while we are down.
@@ -97,6 +110,8 @@ pub struct ConnectionSpec {
     pub doc: &'static str,
     /// Its settings.
     pub config: Shape,
+    /// Its limits where a connection says nothing.
+    pub limits: Limits,
 }
 
 /// The action of this name.
@@ -133,6 +148,44 @@ pub fn idempotency(name: &str, with: &Value, connection: Option<&Connection>) ->
         }
         Some(known) => known,
         None => Idempotency::None,
+    }
+}
+
+/// What this call changes, in words: the same words for the same thing. Nothing where it changes nothing, or where the
+/// action does not say.
+#[must_use]
+pub fn target(name: &str, with: &Value, connection: Option<&Connection>) -> Option<String> {
+    let setting = |field: &str| {
+        let own = with.get(field).filter(|value| !value.is_null());
+        own.or_else(|| connection.and_then(|connection| connection.config.get(field)))
+    };
+    match action(name)?.target {
+        Target::None => None,
+        Target::Fields(fields) => {
+            let said = fields.iter().filter_map(|field| setting(field)).map(|value| match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            let said: Vec<String> = said.collect();
+            Some(if said.is_empty() { format!("what {name} changes") } else { said.join(" ") })
+        }
+        Target::Request => {
+            let method = with.get("method").and_then(Value::as_str).unwrap_or("GET").to_ascii_uppercase();
+            if matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS") {
+                return None;
+            }
+            let url = setting("url").and_then(Value::as_str).unwrap_or_default();
+            let path = with.get("path").and_then(Value::as_str).filter(|_| with.get("url").is_none());
+            let whole = match path {
+                Some(path) => format!("{}/{}", url.trim_end_matches('/'), path.trim_start_matches('/')),
+                None => url.to_owned(),
+            };
+            let whole = whole.split_once("://").map_or(whole.as_str(), |(_, rest)| rest);
+            let place = whole.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+            let place = place.split_once('@').map_or(place, |(_, rest)| rest);
+            let (host, path) = place.find('/').map_or((place, ""), |at| place.split_at(at));
+            Some(format!("{method} {}{path}", host.to_ascii_lowercase()))
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use crate::cron::Cron;
 use crate::diagnostic::{Diagnostic, did_you_mean, suggest};
 use crate::read::Cx;
 use crate::secret;
@@ -293,7 +294,7 @@ pub(crate) fn form(ty: &Ty, text: &str) -> bool {
             None => label(text),
         },
         Ty::Time => ensue_event::Time::parse(text).is_ok(),
-        Ty::Cron => cron(text),
+        Ty::Cron => Cron::parse(text, "UTC").is_ok(),
         // Never the machine's own database: it could differ from another's.
         Ty::Zone => jiff::tz::TimeZoneDatabase::bundled().get(text).is_ok(),
         Ty::Cidr => cidr(text),
@@ -327,29 +328,6 @@ fn cidr(text: &str) -> bool {
         (Ok(IpAddr::V6(_)), Ok(bits)) => bits <= 128,
         _ => false,
     }
-}
-
-/// Five fields, or six with seconds before them, within their ranges; the source's own reader has the last word.
-fn cron(text: &str) -> bool {
-    const RANGES: [(u32, u32); 6] = [(0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
-    const NAMES: &str = "jan feb mar apr may jun jul aug sep oct nov dec sun mon tue wed thu fri sat";
-    let fields: Vec<&str> = text.split_whitespace().collect();
-    let ranges = match fields.len() {
-        5 => RANGES.get(1..).unwrap_or_default(),
-        6 => &RANGES[..],
-        _ => return false,
-    };
-    fields.iter().zip(ranges).all(|(field, (low, high))| {
-        field.split([',', '-', '/', '#']).all(|part| match part.parse::<u32>() {
-            Ok(number) => field.contains('/') || (*low..=*high).contains(&number),
-            Err(_) => {
-                let name = part.trim_end_matches(['L', 'W']).to_ascii_lowercase();
-                matches!(part, "*" | "?" | "L" | "W" | "LW")
-                    || name.parse::<u32>().is_ok()
-                    || (name.len() == 3 && NAMES.split(' ').any(|known| known == name))
-            }
-        })
-    })
 }
 
 /// A name that can follow a point in an expression.

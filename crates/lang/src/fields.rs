@@ -46,6 +46,7 @@ pub(crate) static RULE: Shape = Shape {
         Field::new("mode", Ty::Choice(&["live", "shadow", "paused"]), "Whether it acts; live if left out."),
         Field::new("start", Ty::Either(&[Ty::Int(0, i64::MAX), Ty::Text]), "`now`, `beginning`, a time or a position."),
         Field::new("backfill", Ty::Object(&BACKFILL), "How a rule that starts in the past treats it."),
+        Field::new("freeze", FREEZES, "Windows in which what it does is held back."),
         Field::new("timeout", Ty::Duration, "How long a whole run may take."),
         Field::new("steps", steps!(), "What follows.").required(),
         Field::new("onFailure", steps!(), "What follows if that failed."),
@@ -486,10 +487,25 @@ pub(crate) static CONNECTION: Shape = Shape {
     what: "a connection",
     fields: &[
         Field::new("limits", Ty::Object(&LIMITS), "The most it can do."),
+        Field::new("freeze", FREEZES, "Windows in which what goes through it is held back."),
         Field::new("dryRun", Ty::Bool, "Actions are decided and recorded, and not done."),
     ],
     one_of: &[],
     habits: &[],
+};
+
+const FREEZES: Ty = Ty::List(&Ty::Object(&FREEZE_WINDOW));
+
+static FREEZE_WINDOW: Shape = Shape {
+    what: "a window of `freeze`",
+    fields: &[
+        Field::new("cron", Ty::Cron, "When it begins.").required(),
+        Field::new("for", Ty::Duration, "How long it lasts; at least a minute.").required(),
+        Field::new("zone", Ty::Zone, "The time zone of `cron`; UTC if left out."),
+        Field::new("reason", Ty::Text, "Why, for whoever asks."),
+    ],
+    one_of: &[],
+    habits: &[("schedule", "cron"), ("duration", "for"), ("timezone", "zone"), ("timeZone", "zone")],
 };
 
 static LIMITS: Shape = Shape {
@@ -497,7 +513,11 @@ static LIMITS: Shape = Shape {
     fields: &[
         Field::new("perMinute", COUNT, "Actions a minute."),
         Field::new("concurrent", COUNT, "Actions at once."),
-        Field::new("distinctTargetsPerHour", COUNT, "Different targets an hour."),
+        Field::new(
+            "distinctTargetsPerHour",
+            COUNT,
+            "Different targets an hour: what an action changes, as its description says.",
+        ),
     ],
     one_of: &[],
     habits: &[("maxConcurrent", "concurrent"), ("rate", "perMinute")],

@@ -16,7 +16,7 @@
 //! Map, in the order in which a text meets it: [`mod@env`] (the environment is filled in) → [`span`] (files and places) → [`tree`] (YAML with places) → `check`
 //! (against the tables in `fields` and [`catalog`]) → `read` (into [`model`], expressions compiled, their names checked
 //! by `scope`) → `refs` (what documents say of each other) → [`Config`]. Beside it: [`diagnostic`], [`schema`],
-//!
+//! [`mod@cron`] (when the clock says so).
 
 /// The version of the language that documents name.
 pub const API_VERSION: &str = "ensue.dev/v1";
@@ -26,6 +26,8 @@ pub mod env;
 pub mod span;
 
 pub mod tree;
+
+pub mod cron;
 
 pub mod shape;
 

@@ -12,7 +12,7 @@ mod table;
 mod workflow;
 
 pub use config::{Config, Found};
-pub use connection::{Connection, ConnectionSpec, Limits, Source, SourceSpec};
+pub use connection::{Connection, ConnectionSpec, FreezeWindow, Limits, Source, SourceSpec};
 pub use name::Name;
 pub use policy::{Ask, Check, Decides, Matches, Policy, PolicySpec, Then, fits};
 pub(crate) use policy::{VERBS, glob};

@@ -1,11 +1,11 @@
 //! Doing what was decided: one task for each effect, its answer to the log.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ensue_connect::{Call, Connection as Way, World};
 use ensue_engine::Outboxed;
-use ensue_event::ours::Answer;
+use ensue_event::ours::{Answer, Attempt};
 use ensue_lang::{Connection, Name};
 use ensue_pump::{Pump, pump};
 use ensue_state::Sqlite;
@@ -36,12 +36,28 @@ impl Job {
     }
 }
 
+/// Attempts whose answers are durable: told to the fold's thread, which may be far behind in folding them.
+#[derive(Debug, Default)]
+pub(crate) struct Answered(Mutex<Vec<Attempt>>);
+
+impl Answered {
+    fn add(&self, of: Attempt) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(of);
+    }
+
+    /// Takes all that came since the last time.
+    pub(crate) fn take(&self) -> Vec<Attempt> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Performs effects until there are no more to come, and gives their answers to the log.
 pub(crate) async fn run(
     mut jobs: mpsc::UnboundedReceiver<Job>,
     world: Arc<World>,
     queue: Arc<Queue>,
     metrics: Arc<Metrics>,
+    answered: Arc<Answered>,
 ) {
     // How many there are at once is the pump's: it counts by connection.
     let mut tasks = JoinSet::new();
@@ -50,10 +66,13 @@ pub(crate) async fn run(
             job = jobs.recv() => match job {
                 Some(job) => {
                     let (world, queue, metrics) = (Arc::clone(&world), Arc::clone(&queue), Arc::clone(&metrics));
+                    let answered = Arc::clone(&answered);
                     tasks.spawn(async move {
                         let answer = perform(&job, &world).await;
                         metrics.action(&job.row.effect.action, matches!(answer, Answer::Ok(_)));
-                        tell(&job.row, answer, &queue).await;
+                        if tell(&job.row, answer, &queue).await {
+                            answered.add(job.row.attempt());
+                        }
                     });
                 }
                 None => break,
@@ -90,15 +109,15 @@ async fn perform(job: &Job, world: &World) -> Answer {
     world.perform(call).await
 }
 
-/// An answer is what a run goes on by: it is offered until the log takes it or the node ends.
-async fn tell(row: &Outboxed, answer: Answer, queue: &Queue) {
+/// An answer is what a run goes on by: it is offered until the log takes it or the node ends. True if it is durable.
+async fn tell(row: &Outboxed, answer: Answer, queue: &Queue) -> bool {
     loop {
         match queue.append_urgent(vec![pump::answered(row, answer.clone())]).await {
-            Ok(_) => return,
+            Ok(_) => return true,
             Err(Refused::Full | Refused::Busy) => tokio::time::sleep(AGAIN).await,
             Err(why @ Refused::Closed(_)) => {
                 tracing::warn!(effect = %row.effect.key, %why, "an answer came too late to be kept");
-                return;
+                return false;
             }
         }
     }

@@ -14,7 +14,7 @@ use ensue_state::{Room, Sqlite, State};
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::dispatch::Job;
+use crate::dispatch::{Answered, Job};
 use crate::drive::Drive;
 use crate::feed::Feed;
 use crate::metrics::{Metrics, Stage};
@@ -128,6 +128,10 @@ pub(crate) struct Folder {
     pub(crate) fatal: Fatal,
     /// Set when the node stops: no new effect leaves.
     pub(crate) stopping: Arc<AtomicBool>,
+    /// The file `FREEZE` is there: no new effect leaves, whether or not its record could be written.
+    pub(crate) frozen: Arc<AtomicBool>,
+    /// Answers that are durable.
+    pub(crate) answered: Arc<Answered>,
     /// How the thread is to end, when it is: [`END`] or [`ABANDON`].
     pub(crate) ending: Arc<AtomicU8>,
     pub(crate) before: Option<FoldHook>,
@@ -330,7 +334,10 @@ impl Folder {
     fn work(&self) {
         let mut pump = self.fold.lock();
         let critical = self.queue.critical.load(Ordering::Relaxed) || pump.store().room() == Room::Critical;
-        pump.hold(critical || self.stopping.load(Ordering::Acquire));
+        pump.hold(critical || self.stopping.load(Ordering::Acquire) || self.frozen.load(Ordering::Acquire));
+        for of in self.answered.take() {
+            pump.answered(&of);
+        }
         let now = self.clock.now();
         let (announce, perform) = pump.work(now);
         let jobs: Vec<Job> = perform.into_iter().map(|row| Job::of(row, &pump)).collect();

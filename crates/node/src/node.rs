@@ -60,6 +60,8 @@ pub(crate) struct Core {
     pub(crate) purging: tokio::sync::Mutex<()>,
     /// One verification of the whole log at a time.
     pub(crate) verifying: tokio::sync::Mutex<()>,
+    /// The file `FREEZE` is there.
+    pub(crate) frozen: Arc<AtomicBool>,
     /// The loop is live and takes events.
     ready: AtomicBool,
     /// Why the node cannot go on.
@@ -259,6 +261,7 @@ impl Node {
             applying: tokio::sync::Mutex::new(()),
             purging: tokio::sync::Mutex::new(()),
             verifying: tokio::sync::Mutex::new(()),
+            frozen: Arc::new(AtomicBool::new(reload::frozen(&options.data).is_some())),
             ready: AtomicBool::new(true),
             broken: Mutex::new(None),
             stop: watch::Sender::new(false),
@@ -277,6 +280,7 @@ impl Node {
             })
         };
         let (jobs, performed) = mpsc::unbounded_channel();
+        let answered = Arc::new(dispatch::Answered::default());
         let (stopping, ending) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU8::new(0)));
         let writer = Writer {
             log,
@@ -300,6 +304,8 @@ impl Node {
             jobs,
             fatal: Arc::clone(&fatal),
             stopping: Arc::clone(&stopping),
+            frozen: Arc::clone(&core.frozen),
+            answered: Arc::clone(&answered),
             ending: Arc::clone(&ending),
             before: core.options.before_fold.clone(),
         };
@@ -314,7 +320,7 @@ impl Node {
             .spawn(move || ends_loudly("the fold", &fatal, move || folder.run()))
             .map_err(no_thread)?;
         let tasks = vec![
-            tokio::spawn(dispatch::run(performed, world, queue, metrics)),
+            tokio::spawn(dispatch::run(performed, world, queue, metrics, answered)),
             tokio::spawn(reload::watch(Arc::clone(&core))),
             tokio::spawn(reload::freeze(Arc::clone(&core))),
             tokio::spawn(schedule::run(Arc::clone(&core))),

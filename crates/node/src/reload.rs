@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ensue_event::Position;
 use ensue_event::ours::{Command, ConfigFile, Operator};
@@ -14,7 +16,9 @@ use crate::options::Configured;
 /// The name of the file in the data folder that freezes everything; its text is the reason.
 const FREEZE: &str = "FREEZE";
 /// Who such a freeze is by.
-const ACTOR: &str = "file";
+const ACTOR: &str = ensue_engine::freeze::FILE;
+/// How often it is looked for, at least: what it is to stop goes on for no longer.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Why everything is to be frozen, if the file is there.
 pub(crate) fn frozen(data: &Path) -> Option<String> {
@@ -111,13 +115,19 @@ pub(crate) async fn now(core: &Arc<Core>) -> Result<Option<Position>, String> {
     })
 }
 
-/// Freezes everything while the file `FREEZE` is there: the one command that needs nothing that works but a disk.
+/// Freezes everything while the file `FREEZE` is there: the one command that needs nothing that works but a disk to read
+/// from. From the look that sees it on no new effect leaves, also while its record cannot be written; and none does until
+/// the record that ends it is folded.
 pub(crate) async fn freeze(core: Arc<Core>) {
     let data = core.options.data.clone();
     let mut stop = core.stop.subscribe();
     loop {
         let path = data.clone();
         let Ok(reason) = tokio::task::spawn_blocking(move || frozen(&path)).await else { return };
+        let there = reason.is_some();
+        if there {
+            core.frozen.store(true, Ordering::Release);
+        }
         let by_file = core.read(|pump| held(pump.engine().state())).await.unwrap_or(false);
         let done = match reason {
             Some(reason) if !by_file => {
@@ -130,11 +140,13 @@ pub(crate) async fn freeze(core: Arc<Core>) {
             }
             _ => Ok(()),
         };
-        if let Err(why) = done {
-            tracing::warn!(%why, "the file FREEZE is not followed yet");
+        match done {
+            Ok(()) if !there && core.frozen.swap(false, Ordering::AcqRel) => core.feed.nudge(),
+            Ok(()) => {}
+            Err(why) => tracing::warn!(%why, "the record of the file FREEZE is not written yet"),
         }
         tokio::select! {
-            () = tokio::time::sleep(core.options.limits.poll) => {}
+            () = tokio::time::sleep(core.options.limits.poll.min(LOOK)) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }

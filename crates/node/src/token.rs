@@ -97,12 +97,18 @@ impl Token {
     }
 }
 
+/// Who the log calls so is nobody with a token: the file `FREEZE`, and windows of `freeze`.
+const RESERVED: [&str; 2] = [ensue_engine::freeze::FILE, ensue_engine::freeze::WINDOW];
+
 /// Why tokens could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is one of this name.
     #[error("a token named `{0}` exists; revoke it first, or choose another name")]
     Exists(String),
+    /// The log calls others so.
+    #[error("`{0}` is who the log names where a file or a window freezes; choose another name")]
+    Reserved(String),
     /// There is none of this name.
     #[error("no token is named `{0}`; `ensue token list` shows them")]
     Unknown(String),
@@ -172,6 +178,9 @@ impl Tokens {
             return Err(Error::NoScope);
         }
         let (mut tokens, _) = read(&self.path)?;
+        if RESERVED.contains(&name) {
+            return Err(Error::Reserved(name.to_owned()));
+        }
         if tokens.iter().any(|token| token.name == name) {
             return Err(Error::Exists(name.to_owned()));
         }

@@ -30,7 +30,7 @@ pub mod start;
 pub mod past;
 
 pub use clock::AppendClock;
-pub use dispatch::{Dispatch, Work};
+pub use dispatch::{Dispatch, Limit, Load, Work};
 pub use past::LogPast;
 pub use pump::{Outgoing, Pump};
 pub use start::{Rebuild, Start};

@@ -275,6 +275,7 @@ impl<S: State> Pump<S> {
         self.handed = self.engine.state().meta.emission;
         let held_or_not: Vec<Key> = self.engine.state().outbox.iter().map(|(key, _)| *key).collect();
         self.ready = held_or_not;
+        self.dispatch.recount(&self.engine);
     }
 
     /// What is to be appended now, in this order: quarantines, emissions, the next records of a backfill. Each is handed out once.
@@ -349,6 +350,11 @@ impl<S: State> Pump<S> {
         Ok(true)
     }
 
+    /// The answer of an attempt is durable: what waits for its room may leave, however far behind the fold is.
+    pub fn answered(&mut self, of: &Attempt) {
+        self.dispatch.answered(of);
+    }
+
     /// Lets no new effect leave, or lets them leave again; see [`Dispatch::hold`].
     pub fn hold(&mut self, held: bool) {
         self.dispatch.hold(held);
@@ -385,7 +391,7 @@ impl<S: State> Pump<S> {
             let once = row.effect.idempotency == Idempotency::None;
             let reason = if once && row.started {
                 "it was started and has no answer; it cannot be repeated blindly".to_owned()
-            } else if !once && row.may_leave() && now.since(row.at) > horizon {
+            } else if !once && (row.may_leave() || row.may_have_left) && now.since(row.at) > horizon {
                 format!("it was decided {} ago and may have been done since", now.since(row.at))
             } else {
                 return None;

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::connections::moment;
 use super::run::done;
 use crate::args::Freeze;
 use crate::client::Client;
 use crate::errors::Error;
-use crate::output::{Output, cell};
+use crate::output::{Output, cell, one_line};
 
 pub(crate) async fn freeze(freeze: Freeze, output: Output) -> Result<(), Error> {
     let client = Client::new(&freeze.engine)?;
@@ -51,13 +52,30 @@ async fn list(client: &Client, output: Output) -> Result<(), Error> {
         return Ok(());
     }
     let freezes = answer.get("freezes").and_then(Value::as_array).cloned().unwrap_or_default();
-    let columns = [
-        ("CONNECTION", "/freeze/connection"),
-        ("RULE", "/freeze/rule"),
-        ("WHO", "/freeze/actor"),
-        ("WHY", "/freeze/reason"),
-    ];
-    output.list(&freezes, &columns, "nothing is frozen");
+    if freezes.is_empty() {
+        output.line("nothing is frozen");
+    } else {
+        let rows: Vec<Vec<String>> = freezes.iter().map(row).collect();
+        output.table(&["FROZEN", "WHO", "SINCE (UTC)", "UNTIL (UTC)", "WHY"], &rows);
+    }
     output.line(format!("{} effects are held", cell(answer.get("held"))));
     Ok(())
+}
+
+fn row(one: &Value) -> Vec<String> {
+    let time = |name: &str| one.pointer(name).and_then(Value::as_str).map(moment);
+    let thawed = one.pointer("/freeze/thawed").filter(|thawed| !thawed.is_null());
+    let why = cell(one.pointer("/freeze/reason"));
+    let why = match thawed {
+        Some(by) => format!("{why}; thawed by {}: {}", cell(by.get("actor")), cell(by.get("reason"))),
+        None => why,
+    };
+    let until = time("/freeze/until").unwrap_or_else(|| "a thaw".to_owned());
+    vec![
+        cell(one.get("name")),
+        cell(one.pointer("/freeze/actor")),
+        time("/freeze/since").unwrap_or_default(),
+        until,
+        one_line(why),
+    ]
 }

@@ -1,8 +1,10 @@
 //! One file for each command.
 
 mod audit;
+mod bulk;
 mod check;
 mod configured;
+mod connections;
 mod demo;
 mod emit;
 mod events;
@@ -40,6 +42,7 @@ pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
         Command::Run { what } => wait(run::run(what, output)),
         Command::Rules(rules) => wait(rules::rules(rules, output)),
         Command::Policies { engine } => wait(policies::policies(engine, output)),
+        Command::Connections { engine } => wait(connections::connections(engine, output)),
         Command::Locks { engine } => wait(locks::locks(engine, output)),
         Command::Why { engine, id } => wait(why::why(engine, id, output)),
         Command::WhyNot { engine, event, rule } => wait(why::why_not(engine, event, rule, output)),
@@ -51,7 +54,9 @@ pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
         }
         Command::Token { data, what } => token::token(&data, what, output),
         Command::Audit { engine, verify: true, .. } => wait(log::verify(engine, output)),
-        Command::Audit { engine, limit, .. } => wait(audit::audit(engine, limit, output)),
+        Command::Audit { engine, actor, since, run, limit, .. } => {
+            wait(audit::audit(engine, [("actor", actor), ("since", since), ("run", run)], limit, output))
+        }
         Command::Log { what } => wait(log::log(what, output)),
         Command::Freeze(freeze) => wait(freeze::freeze(freeze, output)),
         Command::Thaw { freeze, discard } => wait(freeze::thaw(freeze, discard, output)),

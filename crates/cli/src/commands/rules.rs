@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::events::clock;
+use super::connections::moment;
 use super::run::done;
 use crate::args::{Engine, Rules, RulesCommand, SetMode};
 use crate::client::Client;
@@ -160,13 +160,6 @@ fn events(one: &Value) -> String {
 fn list_of(value: Option<&Value>) -> String {
     let all = value.and_then(Value::as_array).cloned().unwrap_or_default();
     all.iter().map(|one| cell(Some(one))).collect::<Vec<_>>().join(", ")
-}
-
-/// A moment: the day and the time to the second.
-fn moment(at: &str) -> String {
-    let day = at.split_once('T').map_or("", |(day, _)| day);
-    let time = clock(at);
-    format!("{day} {}", time.split('.').next().unwrap_or(&time))
 }
 
 /// How long it is until then.

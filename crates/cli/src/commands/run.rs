@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::connections::moment;
 use super::events::clock;
 use crate::args::{Decide, DecideParked, RunCommand};
 use crate::client::Client;
@@ -129,9 +130,16 @@ fn awaited(waits: &Value, run: &Value) -> String {
                 let wants = cell(asks.get("wants"));
                 return format!("a person: {wants}\n  ensue run approve {id} {step} [--refuse] --reason WHY");
             }
-            match row.map(|row| (held(row), cell(row.pointer("/effect/action")))) {
-                Some((true, action)) => format!("a thaw: {action} is held, `ensue freeze --list` shows why"),
-                Some((false, action)) => format!("the answer of {action}"),
+            let limit = |row: &Value| {
+                let until = row.pointer("/waits/0/until").and_then(Value::as_str).map(moment);
+                let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
+                let limit = row.pointer("/waits/0/limit").map(|limit| cell(Some(limit)))?;
+                Some(format!("`{limit}` of {}{until}", cell(row.pointer("/effect/connection"))))
+            };
+            match row.map(|row| (held(row), limit(row), cell(row.pointer("/effect/action")))) {
+                Some((true, _, action)) => format!("a thaw: {action} is held, `ensue freeze --list` shows why"),
+                Some((_, Some(limit), action)) => format!("{limit}: {action} is next, `ensue connections` shows more"),
+                Some((_, None, action)) => format!("the answer of {action}"),
                 None => "an answer".to_owned(),
             }
         }

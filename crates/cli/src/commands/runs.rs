@@ -3,17 +3,22 @@
 use serde_json::Value;
 
 use super::events::clock;
-use crate::args::Runs;
+use crate::args::{Runs, Which};
 use crate::client::Client;
 use crate::errors::Error;
 use crate::output::{Output, cell};
 
 pub(crate) async fn runs(runs: Runs, output: Output) -> Result<(), Error> {
+    if let Some(what) = runs.what {
+        return super::bulk::bulk(what, output).await;
+    }
     let client = Client::new(&runs.engine)?;
     let mut query = vec![("limit", runs.limit.max(1).to_string())];
-    let status = if runs.failed { Some("failed,uncertain".to_owned()) } else { runs.status.clone() };
-    query.extend(status.map(|status| ("status", status)));
-    query.extend(runs.rule.clone().map(|rule| ("rule", rule)));
+    let mut which = runs.which.clone();
+    if runs.failed {
+        which.status = Some("failed,uncertain".to_owned());
+    }
+    query.extend(asked(&which));
     let page = client.get(&["runs"], &query).await?;
     let found = page.get("runs").and_then(Value::as_array).cloned().unwrap_or_default();
     // Newest last, as events are listed.
@@ -52,12 +57,19 @@ pub(crate) async fn runs(runs: Runs, output: Output) -> Result<(), Error> {
         return Ok(());
     }
     let query = [("type", "dev.ensue.run.*".to_owned()), ("ours", "true".to_owned())];
-    let mut each = |record: &Value| follow(record, runs.rule.as_deref(), output);
+    let mut each = |record: &Value| follow(record, runs.which.rule.as_deref(), output);
     client.follow(&query, None, &mut each).await
 }
 
+/// What a query says, by the names that the API has.
+pub(super) fn asked(which: &Which) -> impl Iterator<Item = (&'static str, String)> {
+    let Which { status, rule, key, error, since } = which.clone();
+    let all = [("status", status), ("rule", rule), ("key", key), ("error", error), ("since", since)];
+    all.into_iter().filter_map(|(name, said)| said.map(|said| (name, said)))
+}
+
 /// A run with what its row shows beside what it has.
-fn shown(mut run: Value) -> Value {
+pub(super) fn shown(mut run: Value) -> Value {
     let told = |field: &str| run.get(field).filter(|value| !value.is_null()).cloned();
     let why = run.pointer("/failed/error/message").cloned().or_else(|| told("cancelled")).or_else(|| told("asks"));
     let started = clock(&cell(run.get("started")));

@@ -292,3 +292,38 @@ spec:
     assert!(out.find("  zero").unwrap() < out.find("  call").unwrap(), "in the order of time: {out}");
     assert!(out.contains("text: \\u{1b}[2Jgone"), "{out}");
 }
+
+/// The runs that a query finds are listed first; without a terminal nothing is done that was not confirmed.
+#[test]
+fn many_runs_are_decided_about_at_once() {
+    let up = Up::start(
+        r#"
+apiVersion: ensue.dev/v1
+kind: Rule
+metadata: { name: fails }
+spec:
+  when: { event: { type: [com.example.said] } }
+  concurrency: { group: shop, limit: 1 }
+  steps: [ { id: no, fail: "not today" } ]
+"#,
+    );
+    for id in ["a", "b"] {
+        up.json(&["emit", "--type", "com.example.said", "--id", id]);
+    }
+    let began = std::time::Instant::now();
+    while up.json(&["runs", "--status", "failed", "--error", "StepFailed", "--since", "1h"]).len() < 2 {
+        assert!(began.elapsed().as_secs() < 20, "two fail within 20 s");
+    }
+    let bulk = ["runs", "retry", "--rule", "fails", "--reason", "once more", "--output", "table"];
+    let (code, out, err) = up.run(&bulk);
+    assert!(code == 2 && err.contains("say --yes to retry 2 runs"), "{out}{err}");
+    assert!(out.contains("2 would be asked to retry"), "{out}");
+    let (code, out, err) = up.run(&[&bulk[..], &["--yes"]].concat());
+    assert!(code == 0 && out.contains("retry: 2 done, 0 refused"), "{out}{err}");
+    let (code, out, _) = up.run(&["runs", "cancel", "--rule", "fails", "--dry-run", "--output", "table"]);
+    assert!(code == 0 && out.contains("no run is found"), "those that failed are over: {out}");
+    let (_, out, _) = up.run(&["audit", "--actor", "local", "--since", "1h", "--output", "table"]);
+    assert_eq!(out.lines().filter(|line| line.contains("done") && line.contains("once more")).count(), 2, "{out}");
+    assert!(up.run(&["locks", "--output", "table"]).1.contains("no run holds a slot"));
+    assert!(up.run(&["connections", "--output", "table"]).1.contains("there are no connections"));
+}

@@ -1,19 +1,12 @@
 //! Schedules: an event at certain times.
 //!
 //! `cron` in five fields, or six with seconds first, in a time zone; or `every` some length of time, counted from
-//! 1970-01-01T00:00:00Z so that a restart changes nothing. Where clocks are set forward, a time within the gap that
-//! names a fixed hour happens at the end of the gap, once; where they are set back, a fixed hour happens the first time
-//! only. A pattern of every hour or minute follows real time: it happens in both of two equal hours, and never in an
-//! hour that there is not.
+//! 1970-01-01T00:00:00Z so that a restart changes nothing. What becomes of hours that clocks skip or repeat is said where
+//! [`Cron`] is.
 
-mod zone;
-
-use croner::parser::{CronParser, Seconds, Year};
 use ensue_event::{Event, Span, Time};
-use jiff::tz::TimeZone;
+use ensue_lang::cron::{self, Cron};
 use serde_json::Value;
-
-use zone::At;
 
 /// The most missed times that `missed: all` makes up for, the newest; more would be a flood, not a memory.
 pub const MAX_MISSED: usize = 1_000;
@@ -29,7 +22,7 @@ pub struct Schedule {
 
 #[derive(Clone, Debug)]
 enum When {
-    Cron { cron: Box<croner::Cron>, zone: TimeZone },
+    Cron(Cron),
     Every(Span),
 }
 
@@ -51,17 +44,9 @@ pub enum Error {
     /// Neither or both of `cron` and `every`.
     #[error("a schedule needs either `cron` or `every`")]
     When,
-    /// Not a pattern of cron.
-    #[error("`{text}` is not a schedule in cron's five fields, or six with seconds first: {why}")]
-    Cron {
-        /// What was written.
-        text: String,
-        /// What the reader says.
-        why: String,
-    },
-    /// Not a time zone.
-    #[error("`{0}` is not a time zone; write a name such as Europe/Berlin")]
-    Zone(String),
+    /// Not a pattern of cron, or not a time zone.
+    #[error(transparent)]
+    Cron(#[from] cron::Error),
     /// Not a length of time.
     #[error("`{0}` is not a length of time of at least a second, such as 5m")]
     Every(String),
@@ -79,8 +64,7 @@ impl Schedule {
         let text = |name: &str| config.get(name).and_then(Value::as_str);
         let when = match (config.get("cron"), config.get("every")) {
             (Some(_), None) => {
-                let cron = cron(text("cron").unwrap_or_default())?;
-                When::Cron { cron: Box::new(cron), zone: time_zone(text("zone").unwrap_or("UTC"))? }
+                When::Cron(Cron::parse(text("cron").unwrap_or_default(), text("zone").unwrap_or("UTC"))?)
             }
             (None, Some(every)) => When::Every(span(every)?),
             _ => return Err(Error::When),
@@ -113,11 +97,7 @@ impl Schedule {
                 let next = after.0.checked_div_euclid(*every)?.checked_add(1)?.checked_mul(*every)?;
                 Some(Time(next))
             }
-            When::Cron { cron, zone } => {
-                let start = At::new(after, zone)?;
-                let found = cron.find_next_occurrence(&start, false).ok()?;
-                found.time().filter(|found| *found > after)
-            }
+            When::Cron(cron) => cron.next(after),
         }
     }
 
@@ -146,16 +126,15 @@ impl Schedule {
         let keep = i64::try_from(keep).unwrap_or(i64::MAX).saturating_add(1);
         match &self.when {
             When::Every(Span(every)) => last.max(now - Span(every.saturating_mul(keep))),
-            When::Cron { cron, zone } => {
-                let mut begin = At::new(now + Span::secs(1), zone);
+            When::Cron(cron) => {
+                let mut begin = now;
                 for _ in 0..keep {
-                    begin = begin.and_then(|at| cron.find_previous_occurrence(&at, false).ok());
-                    match begin.as_ref().and_then(At::time) {
-                        Some(time) if time > last => {}
+                    match cron.last(begin) {
+                        Some(time) if time > last => begin = time - Span(1),
                         _ => return last,
                     }
                 }
-                begin.as_ref().and_then(At::time).map_or(last, |time| time.max(last))
+                begin
             }
         }
     }
@@ -176,23 +155,6 @@ impl Schedule {
             None => event,
         }
     }
-}
-
-fn cron(text: &str) -> Result<croner::Cron, Error> {
-    let wrong = |why: String| Error::Cron { text: text.to_owned(), why };
-    // Croner takes five to seven fields; a seventh, the year, makes a pattern that ends.
-    let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Optional).build();
-    let cron = parser.parse(text).map_err(|error| wrong(error.to_string()))?;
-    let start = At::new(Time::from_secs(0), &TimeZone::UTC);
-    match start.map(|start| cron.find_next_occurrence(&start, false)) {
-        Some(Err(error)) => Err(wrong(format!("it never happens ({error})"))),
-        _ => Ok(cron),
-    }
-}
-
-fn time_zone(name: &str) -> Result<TimeZone, Error> {
-    // The bundled database only: the machine's own could differ from another's.
-    jiff::tz::TimeZoneDatabase::bundled().get(name).map_err(|_| Error::Zone(name.to_owned()))
 }
 
 /// A length of time: a text such as `1h30m`, or microseconds as a checked configuration holds them.

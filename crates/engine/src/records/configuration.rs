@@ -49,7 +49,9 @@ impl Engine {
         self.sources_of(&compiled);
         self.state.meta.observe = config.observe;
         self.state.config.put("current".into(), Applied { position: self.position, config });
-        self.next_config = Some(compiled);
+        self.next_config = Some(Arc::clone(&compiled));
+        self.windows(&compiled.windows)?;
+        self.unlimited(&compiled);
         Ok(())
     }
 

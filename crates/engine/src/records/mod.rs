@@ -53,6 +53,8 @@ impl Engine {
             | Ours::ApprovalAsked(_)
             | Ours::ChainCut(_)
             | Ours::KeyRefused(_)
+            | Ours::FreezeBegan(_)
+            | Ours::FreezeEnded(_)
             | Ours::EventDiverted(_)
             | Ours::PolicyDecided(_) => Ok(()),
         }

@@ -1,7 +1,5 @@
 //! `dev.ensue.operator`: what a person or program with a token asked for, and whether it was done.
 
-use std::sync::Arc;
-
 use ensue_event::ours::{Command, Operator};
 use ensue_event::{Event, Key, Position, Time};
 use ensue_run::machine::Refused;
@@ -10,7 +8,7 @@ use ensue_run::{Input, Status};
 use crate::emit::Chain;
 use crate::fold::{Engine, Poison};
 use crate::policy::asks::Answer;
-use crate::state::{Freeze, Parked, Verdict};
+use crate::state::{Decision, Freeze, KEPT_VERDICTS, Parked, Verdict};
 
 impl Engine {
     pub(crate) fn operator(&mut self, operator: Operator, event: &Event) -> Result<(), Poison> {
@@ -19,6 +17,12 @@ impl Engine {
             None => self.carried(operator)?,
         };
         let verdict = refused.map_or(Verdict::Done, |why| Verdict::Refused { why });
+        self.state.verdicts.put(self.position, Decision { at: self.now, key: None, verdict: verdict.clone() });
+        if self.state.verdicts.len() >= KEPT_VERDICTS
+            && let Some(oldest) = self.state.verdicts.first().map(|(position, _)| *position)
+        {
+            self.state.verdicts.delete(&oldest);
+        }
         self.decided(crate::decide::OPERATOR.to_owned(), None, verdict);
         Ok(())
     }
@@ -28,10 +32,11 @@ impl Engine {
         let Operator { command, actor, roles, reason } = operator;
         Ok(match command {
             Command::Freeze { connection, rule } => {
-                self.freeze(Freeze { connection, rule, actor, reason, since: self.now });
+                let (since, until, window, thawed) = (self.now, None, None, None);
+                self.freeze(Freeze { connection, rule, actor, reason, since, until, window, thawed });
                 None
             }
-            Command::Thaw { connection, rule, discard } => self.thaw(&connection, &rule, discard, &reason)?,
+            Command::Thaw { connection, rule, discard } => self.thaw(connection, rule, discard, &actor, &reason)?,
             Command::SetMode { rule, mode } => self.set_mode(rule, mode),
             Command::RetryRun { run } => self.retry_run(run, actor)?,
             Command::ResumeRun { run, from } => self.command(run, Input::Resume { from })?,
@@ -74,61 +79,6 @@ impl Engine {
             return Ok(Some(format!("run {run} is not kept; `ensue runs` lists those that are")));
         }
         Ok(self.input(run, input)?.map(|refused: Refused| refused.to_string()))
-    }
-
-    fn freeze(&mut self, freeze: Freeze) {
-        let held: Vec<Key> = self
-            .state
-            .outbox
-            .iter()
-            .filter(|(_, row)| !row.held && freeze.holds(&row.effect))
-            .map(|(key, _)| *key)
-            .collect();
-        for key in held {
-            self.hold(key, true);
-        }
-        self.state.freezes.put(name(freeze.connection.as_deref(), freeze.rule.as_deref()), freeze);
-    }
-
-    fn hold(&mut self, key: Key, held: bool) {
-        if let Some(row) = self.state.outbox.get(&key) {
-            let mut row = row.as_ref().clone();
-            row.held = held;
-            self.state.outbox.put(key, row);
-        }
-    }
-
-    fn thaw(
-        &mut self,
-        connection: &Option<String>,
-        rule: &Option<String>,
-        discard: bool,
-        reason: &str,
-    ) -> Result<Option<String>, Poison> {
-        let name = name(connection.as_deref(), rule.as_deref());
-        if !self.state.freezes.delete(&name) {
-            return Ok(Some(format!("nothing is frozen as {name}; `ensue freeze --list` shows what is")));
-        }
-        let freezes: Vec<Arc<Freeze>> = self.state.freezes.iter().map(|(_, freeze)| Arc::clone(freeze)).collect();
-        let released: Vec<(Key, Key)> = self
-            .state
-            .outbox
-            .iter()
-            .filter(|(_, row)| row.held && !freezes.iter().any(|freeze| freeze.holds(&row.effect)))
-            .map(|(key, row)| (*key, row.effect.run))
-            .collect();
-        for (effect, run) in released {
-            if discard {
-                let reason = format!("discarded by thaw: {reason}");
-                self.input(run, Input::Cancel { reason })?;
-            } else {
-                self.hold(effect, false);
-                if self.state.outbox.get(&effect).is_some_and(|row| row.may_leave()) {
-                    self.ready.push(effect);
-                }
-            }
-        }
-        Ok(None)
     }
 
     fn set_mode(&mut self, rule: String, mode: String) -> Option<String> {
@@ -210,14 +160,4 @@ impl Engine {
 
 fn none_parked(all: &[Key], rule: &str) -> Option<String> {
     all.is_empty().then(|| format!("no firing of the rule {rule} is parked; `ensue runs` lists those that are"))
-}
-
-/// What a freeze is called: what it holds.
-fn name(connection: Option<&str>, rule: Option<&str>) -> String {
-    match (connection, rule) {
-        (None, None) => "everything".to_owned(),
-        (Some(connection), None) => format!("connection {connection}"),
-        (None, Some(rule)) => format!("rule {rule}"),
-        (Some(connection), Some(rule)) => format!("connection {connection}, rule {rule}"),
-    }
 }

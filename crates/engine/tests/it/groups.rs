@@ -43,9 +43,12 @@ fn group() -> Bench {
     bench
 }
 
+/// How a run may end.
+type End = fn(&mut Bench);
+
 #[test]
 fn a_slot_goes_to_the_longest_waiting_of_the_group_however_the_run_ends() {
-    let ends: [(&str, fn(&mut Bench)); 4] = [
+    let ends: [(&str, End); 4] = [
         ("answered", |bench| {
             bench.ok("a");
         }),

@@ -19,6 +19,7 @@ mod correlate;
 mod decisions;
 mod emissions;
 mod flow;
+mod freezes;
 mod groups;
 mod life;
 mod operators;

@@ -184,5 +184,8 @@ fn fold() -> Vec<Ours> {
             due: Some(at(3_600)),
         }
         .into(),
+        FreezeBegan { connection: Some("shop/prod".into()), rule: None, until: at(3_600), reason: "weekend".into() }
+            .into(),
+        FreezeEnded { connection: None, rule: Some(rule()), since: at(0), reason: "weekend".into() }.into(),
     ]
 }

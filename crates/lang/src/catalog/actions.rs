@@ -1,6 +1,6 @@
 //! Actions.
 
-use super::{ActionSpec, Idempotency, Uncertain};
+use super::{ActionSpec, Idempotency, Target, Uncertain};
 use crate::shape::{Field, Shape, Ty};
 
 /// All actions.
@@ -40,6 +40,7 @@ pub static ACTIONS: &[ActionSpec] = &[
         idempotency: Idempotency::ByMethod,
         default_retry: true,
         uncertain: Uncertain::Ask,
+        target: Target::Request,
     },
     ActionSpec {
         name: "git/commit",
@@ -69,6 +70,7 @@ pub static ACTIONS: &[ActionSpec] = &[
         idempotency: Idempotency::Keyed,
         default_retry: true,
         uncertain: Uncertain::Retry,
+        target: Target::Fields(&["url", "branch"]),
     },
     ActionSpec {
         name: "slack/post",
@@ -88,6 +90,7 @@ pub static ACTIONS: &[ActionSpec] = &[
         idempotency: Idempotency::None,
         default_retry: true,
         uncertain: Uncertain::Retry,
+        target: Target::Fields(&["channel"]),
     },
     ActionSpec {
         name: "exec/run",
@@ -113,5 +116,6 @@ pub static ACTIONS: &[ActionSpec] = &[
         idempotency: Idempotency::None,
         default_retry: false,
         uncertain: Uncertain::Ask,
+        target: Target::None,
     },
 ];

@@ -1,6 +1,7 @@
 //! Kinds of connections.
 
 use super::ConnectionSpec;
+use crate::model::Limits;
 use crate::shape::{Field, Shape, Ty};
 
 /// All kinds of connections.
@@ -25,6 +26,7 @@ pub static CONNECTIONS: &[ConnectionSpec] = &[
             one_of: &[],
             habits: &[("baseUrl", "url"), ("endpoint", "url"), ("token", "bearer"), ("auth", "bearer")],
         },
+        limits: Limits::NONE,
     },
     ConnectionSpec {
         name: "git",
@@ -40,6 +42,7 @@ pub static CONNECTIONS: &[ConnectionSpec] = &[
             one_of: &[],
             habits: &[("repo", "url"), ("repository", "url"), ("password", "token"), ("user", "username")],
         },
+        limits: Limits::NONE,
     },
     ConnectionSpec {
         name: "slack",
@@ -53,6 +56,7 @@ pub static CONNECTIONS: &[ConnectionSpec] = &[
             one_of: &[],
             habits: &[("url", "webhook"), ("webhookUrl", "webhook")],
         },
+        limits: Limits::NONE,
     },
     ConnectionSpec {
         name: "exec",
@@ -81,6 +85,7 @@ pub static CONNECTIONS: &[ConnectionSpec] = &[
             one_of: &[],
             habits: &[("cwd", "dir"), ("workdir", "dir"), ("workingDirectory", "dir"), ("environment", "env")],
         },
+        limits: Limits::NONE,
     },
 ];
 

@@ -17,6 +17,8 @@ pub struct ConnectionSpec {
     pub config: Value,
     /// The most it can do.
     pub limits: Limits,
+    /// When what goes through it is held back.
+    pub freeze: Vec<FreezeWindow>,
     /// Actions are decided and recorded, and not done.
     pub dry_run: bool,
 }
@@ -30,6 +32,24 @@ pub struct Limits {
     pub concurrent: Option<u32>,
     /// Different targets an hour.
     pub distinct_targets_per_hour: Option<u32>,
+}
+
+impl Limits {
+    /// No limit at all.
+    pub const NONE: Limits = Limits { per_minute: None, concurrent: None, distinct_targets_per_hour: None };
+}
+
+/// A time, again and again, in which effects are held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FreezeWindow {
+    /// When it begins: a pattern that [`crate::cron::Cron`] reads.
+    pub cron: String,
+    /// How long it lasts.
+    pub length: Micros,
+    /// The name of the zone of `cron`.
+    pub zone: String,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// A source.

@@ -5,7 +5,7 @@ use ensue_expr::Program;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{Micros, Resource, Step};
+use super::{FreezeWindow, Micros, Resource, Step};
 use crate::span::Span;
 
 /// A rule.
@@ -40,6 +40,8 @@ pub struct RuleSpec {
     pub start: Start,
     /// How it treats the past.
     pub backfill: Option<Backfill>,
+    /// When what it does is held back.
+    pub freeze: Vec<FreezeWindow>,
     /// How long a whole run may take.
     pub timeout: Option<Micros>,
     /// What follows.

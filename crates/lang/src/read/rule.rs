@@ -10,6 +10,7 @@ use crate::model::{
     Start, Storm, Throttle, WhenKind,
 };
 use crate::read::steps::Body;
+use crate::read::system::freezes;
 use crate::read::when::when;
 use crate::read::{Cx, count, flag, micros, text};
 use crate::scope::Scope;
@@ -121,6 +122,7 @@ pub(super) fn rule(cx: &mut Cx<'_>, spec: &Node) -> Option<RuleSpec> {
         mode,
         start,
         backfill,
+        freeze: freezes(cx, spec),
         timeout: micros(spec, "timeout"),
         steps,
         on_failure,

@@ -7,8 +7,8 @@ use crate::catalog::{self, CONNECTIONS, SOURCES};
 use crate::check::{self, Texts};
 use crate::diagnostic::{Diagnostic, suggest};
 use crate::fields;
-use crate::model::{ConnectionSpec, Limits, SourceSpec, TableSpec};
-use crate::read::{Cx, count, flag, micros};
+use crate::model::{ConnectionSpec, FreezeWindow, Limits, SourceSpec, TableSpec};
+use crate::read::{Cx, count, flag, micros, text};
 use crate::refs::Ref;
 use crate::scope::Scope;
 use crate::secret;
@@ -27,12 +27,31 @@ pub(super) fn connection(cx: &mut Cx<'_>, spec: &Node) -> Option<ConnectionSpec>
         type_name: entry.key.clone(),
         config,
         limits: Limits {
-            per_minute: limit("perMinute"),
-            concurrent: limit("concurrent"),
-            distinct_targets_per_hour: limit("distinctTargetsPerHour"),
+            per_minute: limit("perMinute").or(known.limits.per_minute),
+            concurrent: limit("concurrent").or(known.limits.concurrent),
+            distinct_targets_per_hour: limit("distinctTargetsPerHour").or(known.limits.distinct_targets_per_hour),
         },
+        freeze: freezes(cx, spec),
         dry_run: flag(spec, "dryRun"),
     })
+}
+
+/// Shorter than this a window is over before anybody has seen it.
+const SHORTEST_WINDOW: i64 = 60_000_000;
+
+/// The windows of `freeze`.
+pub(super) fn freezes(cx: &mut Cx<'_>, spec: &Node) -> Vec<FreezeWindow> {
+    let mut out: Vec<FreezeWindow> = Vec::new();
+    for node in spec.get("freeze").map(Node::items).unwrap_or_default() {
+        let (Some(cron), Some(length)) = (text(node, "cron"), micros(node, "for")) else { continue };
+        if length < SHORTEST_WINDOW {
+            let at = node.get("for").map_or(node.span, |node| node.span);
+            cx.report.push(Diagnostic::error("type", at, "`for` must be at least 1m"));
+        }
+        let (zone, reason) = (text(node, "zone").unwrap_or("UTC").to_owned(), text(node, "reason").map(str::to_owned));
+        out.push(FreezeWindow { cron: cron.to_owned(), length, zone, reason });
+    }
+    out
 }
 
 pub(super) fn source(cx: &mut Cx<'_>, spec: &Node) -> Option<SourceSpec> {
@@ -86,7 +105,7 @@ fn typed<'n>(cx: &mut Cx<'_>, spec: &'n Node, types: &[&'static str], what: &str
     let mut found = spec.entries().iter().filter(|entry| types.contains(&entry.key.as_str()));
     let Some(first) = found.next() else {
         // An unknown field was reported already; it is the type, wrongly written.
-        let own = |key: &str| matches!(key, "limits" | "dryRun" | "id" | "dedupe");
+        let own = |key: &str| matches!(key, "limits" | "freeze" | "dryRun" | "id" | "dedupe");
         if spec.entries().iter().all(|entry| own(&entry.key)) {
             let at = cx.mark(spec);
             let message = format!("{what} needs its type: one of {}", types.join(", "));

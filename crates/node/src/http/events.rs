@@ -92,19 +92,24 @@ pub(crate) async fn list(State(app): State<App>, Query(filter): Query<Filter>) -
     let wanted = Wanted::of(&filter)?;
     let limit = Page { limit: filter.limit }.limit();
     let before = filter.before;
-    let found = app.log(move |reader, _| newest(reader, &wanted, before, limit)).await;
+    let take = move |entry: &Entry| match entry {
+        Entry::Record(record) => wanted.has(record),
+        Entry::Unreadable { .. } => wanted.ours,
+    };
+    let found = app.log(move |reader, _| newest(reader, &take, 0, before, limit)).await;
     let (events, next) = found.ok_or_else(|| Wrong::busy("it is stopping"))?.map_err(|why| unreadable(&why))?;
     Ok(ok(&json!({"events": events, "next": next})))
 }
 
-/// Records that are wanted, from the end on; and the position before which to go on, if there is more.
-fn newest(
+/// Records that are wanted, from the end on back to the position `after`; and the position before which to go on, if there is more.
+pub(crate) fn newest(
     reader: &Reader<Drive>,
-    wanted: &Wanted,
+    wanted: &dyn Fn(&Entry) -> bool,
+    after: u64,
     before: Option<u64>,
     limit: usize,
 ) -> Result<(Vec<Value>, Option<u64>), ensue_log::Error> {
-    let (first, end) = (reader.first().0, reader.end().0);
+    let (first, end) = (reader.first().0.max(after), reader.end().0);
     let mut until = before.unwrap_or(end).min(end);
     let stop = until.saturating_sub(BUDGET).max(first);
     let mut out = Vec::new();
@@ -112,11 +117,7 @@ fn newest(
         let from = until.saturating_sub(CHUNK).max(stop);
         let entries = chunk(reader, from, until)?;
         for entry in entries.iter().rev() {
-            let take = match entry {
-                Entry::Record(record) => wanted.has(record),
-                Entry::Unreadable { .. } => wanted.ours,
-            };
-            if take {
+            if wanted(entry) {
                 out.push(entry_json(entry));
                 if out.len() == limit {
                     let at = entry.position().0;
@@ -142,7 +143,7 @@ fn chunk(reader: &Reader<Drive>, from: u64, until: u64) -> Result<Vec<Entry>, en
     Ok(out)
 }
 
-fn unreadable(why: &ensue_log::Error) -> Wrong {
+pub(crate) fn unreadable(why: &ensue_log::Error) -> Wrong {
     Wrong::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "log", why.to_string())
 }
 

@@ -2,9 +2,12 @@
 //! need is not met is not called.
 
 mod answer;
+mod audit;
 mod auth;
 mod body;
+mod bulk;
 mod config;
+mod connections;
 mod events;
 mod hooks;
 mod ingest;
@@ -104,6 +107,8 @@ routes! {
     GET "/api/v1/outbox" READ, runs::outbox: "Effects without an answer.";
     GET "/api/v1/parked" READ, runs::parked: "Firings that wait for a person.";
     GET "/api/v1/freezes" READ, runs::freezes: "Freezes in force.";
+    GET "/api/v1/connections" READ, connections::list: "Connections: their limits, what of them is used, and what waits or is held.";
+    GET "/api/v1/audit" READ, audit::list: "Who asked for what and what became of it, the newest first: `?actor= since= run=`.";
     GET "/api/v1/locks" READ, operate::locks: "Slots of `concurrency` that runs hold, by rule or group and key, and the firings that wait for one.";
     GET "/api/v1/sources" READ, rules::sources: "Sources, and what came from them.";
     GET "/api/v1/status" READ, probes::status: "How far the log and the fold are, and what waits.";
@@ -112,6 +117,7 @@ routes! {
     POST "/api/v1/config/check" READ, config::check: "Says what is wrong with a configuration.";
     POST "/api/v1/freeze" OPERATE, operate::freeze: "Holds effects back.";
     POST "/api/v1/thaw" OPERATE, operate::thaw: "Lets held effects go, or discards them.";
+    POST "/api/v1/runs/bulk" OPERATE, bulk::bulk: "Retries, resumes, cancels or rolls back the runs that a query finds, one recorded command each; with `dryRun` it only lists them.";
     POST "/api/v1/runs/{id}/retry" OPERATE, operate::retry: "Starts a failed run once more.";
     POST "/api/v1/runs/{id}/resume" OPERATE, operate::resume: "Goes on with a failed run at the step that failed.";
     POST "/api/v1/runs/{id}/skip" OPERATE, operate::skip: "Takes a step as done.";

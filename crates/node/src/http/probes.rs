@@ -43,7 +43,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, Wrong> {
             state.runs.len(),
             stuck,
             state.parked.len(),
-            state.freezes.len(),
+            state.freezes.iter().filter(|(_, freeze)| freeze.thawed.is_none()).count(),
         ]
     });
     let [outbox, flying, waiting, runs, stuck, parked, frozen] =
@@ -74,7 +74,7 @@ pub(crate) async fn status(State(app): State<App>) -> Result<Response, Wrong> {
         json!({
             "counts": state.meta.counts, "observe": state.meta.observe, "outbox": state.outbox.len(), "emissions": state.emissions.len(),
             "inFlight": dispatch.flying(), "runs": state.runs.len(), "parked": state.parked.len(),
-            "freezes": state.freezes.len(), "rules": pump.engine().config().rules.len(),
+            "freezes": state.freezes.iter().filter(|(_, freeze)| freeze.thawed.is_none()).count(), "rules": pump.engine().config().rules.len(),
         })
     });
     let mut out = inner.await.ok_or_else(|| Wrong::busy("it is stopping"))?;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use ensue_engine::Kin;
 use ensue_engine::policy::asks::Asks;
-use ensue_event::{Key, Time};
+use ensue_engine::{Kin, Outboxed};
+use ensue_event::{Key, Span, Time};
 use ensue_lab::why::beginning;
+use ensue_pump::Pump;
 use ensue_run::{Branches as _, Run, StepState, StepStatus, Waits};
+use ensue_state::Sqlite;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,59 +24,122 @@ fn stopping() -> Wrong {
 }
 
 /// Which runs.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Asked {
     /// `running`, `uncertain`, `succeeded`, `failed`, `cancelled`; several separated by commas.
-    status: Option<String>,
+    pub(crate) status: Option<String>,
     /// Of this rule, with its namespace.
     rule: Option<String>,
+    /// Of this correlation key, whole.
+    key: Option<String>,
+    /// That failed with an error of this name, such as `Connect`.
+    error: Option<String>,
+    /// That began or ended since then: a time, or a length of time such as `1h`.
+    since: Option<String>,
     /// Text within the id, rule, key, correlation or error.
     q: Option<String>,
-    /// Only runs that started before this time.
-    before: Option<Time>,
+    /// Only runs that come after this one in the list: what `next` of the page before said; or a time: those that started
+    /// before it.
+    before: Option<String>,
     limit: Option<usize>,
+}
+
+impl Asked {
+    /// Whether it says anything about which runs.
+    pub(crate) fn narrows(&self) -> bool {
+        let Asked { status, rule, key, error, since, q, .. } = self;
+        [status, rule, key, error, since, q].into_iter().any(Option::is_some)
+    }
+}
+
+/// The same, read.
+pub(crate) struct Wanted {
+    asked: Asked,
+    text: Option<String>,
+    since: Option<Time>,
+    before: Option<(Time, Option<Key>)>,
+}
+
+impl Wanted {
+    pub(crate) fn of(asked: Asked, now: Time) -> Result<Wanted, Wrong> {
+        let since = asked.since.as_deref().map(|text| moment(text, now)).transpose()?;
+        let before = asked.before.as_deref().map(cursor).transpose()?;
+        let text = asked.q.as_deref().map(str::to_lowercase);
+        Ok(Wanted { asked, text, since, before })
+    }
+
+    pub(crate) fn has(&self, run: &Run) -> bool {
+        let Asked { status, rule, key, error, .. } = &self.asked;
+        let failed = run.trunk.failed.as_ref().map(|failed| &failed.error);
+        let has = |text: &str, part: &str| text.to_lowercase().contains(part);
+        status.as_deref().is_none_or(|wanted| wanted.split(',').any(|word| word.trim() == run.status.as_str()))
+            && rule
+                .as_deref()
+                .is_none_or(|rule| run.rule == rule || run.rule.split_once('/').is_some_and(|(_, name)| name == rule))
+            && key.is_none() | (key == &run.key)
+            && error.as_deref().is_none_or(|name| failed.is_some_and(|failed| failed.name == name))
+            && self.since.is_none_or(|since| run.finished.unwrap_or(run.started) >= since)
+            && self.before.is_none_or(|(time, id)| match id {
+                Some(id) => (run.started, run.id) < (time, id),
+                None => run.started < time,
+            })
+            && self.text.as_deref().is_none_or(|text| {
+                run.id.to_string().contains(text)
+                    || has(&run.rule, text)
+                    || has(&run.correlation, text)
+                    || run.key.as_ref().is_some_and(|key| has(key, text))
+                    || failed.is_some_and(|failed| has(&failed.message, text))
+            })
+    }
+}
+
+/// A time, or how long ago it was.
+pub(crate) fn moment(text: &str, now: Time) -> Result<Time, Wrong> {
+    if let Ok(time) = Time::parse(text) {
+        return Ok(time);
+    }
+    let ago = ensue_expr::duration::parse(text);
+    let ago = ago.map_err(|_| Wrong::bad(format!("`since` is a time or a length of time such as 1h, not `{text}`")))?;
+    Ok(now - Span(ago))
+}
+
+/// Where a page ended: `TIME,RUN`, or a time alone.
+fn cursor(text: &str) -> Result<(Time, Option<Key>), Wrong> {
+    let (time, id) = text.split_once(',').map_or((text, None), |(time, id)| (time, Some(id)));
+    let wrong = || Wrong::bad(format!("`before` is what `next` said, or a time, not `{text}`"));
+    let id = id.map(|id| id.parse().map_err(|_| wrong())).transpose()?;
+    Ok((Time::parse(time).map_err(|_| wrong())?, id))
+}
+
+/// The runs that are wanted, the newest first; and how many are kept.
+pub(crate) async fn found(app: &App, wanted: &Wanted) -> Result<(Vec<Arc<Run>>, usize), Wrong> {
+    // Only references are taken while the fold waits; they are looked at afterwards.
+    let runs = app.read(|pump| pump.engine().state().runs.iter().map(|(_, run)| Arc::clone(run)).collect::<Vec<_>>());
+    let mut runs = runs.await.ok_or_else(stopping)?;
+    let total = runs.len();
+    runs.retain(|run| wanted.has(run));
+    runs.sort_by_key(|run| std::cmp::Reverse((run.started, run.id)));
+    Ok((runs, total))
 }
 
 /// `GET /api/v1/runs`
 pub(crate) async fn list(State(app): State<App>, Query(asked): Query<Asked>) -> Result<Response, Wrong> {
     let limit = Page { limit: asked.limit }.limit();
-    // Only references are taken while the fold waits; the text is made afterwards.
-    let runs = app.read(|pump| {
-        let state = pump.engine().state();
-        let asks = state.asks.iter().filter(|(_, asks)| asks.open()).map(|((run, _), asks)| (*run, Arc::clone(asks)));
-        (state.runs.iter().map(|(_, run)| Arc::clone(run)).collect::<Vec<_>>(), asks.collect::<BTreeMap<Key, _>>())
+    let wanted = Wanted::of(asked, app.clock.now())?;
+    let (runs, total) = found(&app, &wanted).await?;
+    let asks = app.read(|pump| {
+        let open = pump.engine().state().asks.iter().filter(|(_, asks)| asks.open());
+        open.map(|((run, _), asks)| (*run, Arc::clone(asks))).collect::<BTreeMap<Key, _>>()
     });
-    let (mut runs, asks) = runs.await.ok_or_else(stopping)?;
-    let total = runs.len();
-    runs.retain(|run| wanted(run, &asked));
-    let found = runs.len();
-    runs.sort_by_key(|run| std::cmp::Reverse((run.started, run.id)));
+    let asks = asks.await.ok_or_else(stopping)?;
     let rows: Vec<Value> = runs.iter().take(limit).map(|run| summary(run, asks.get(&run.id))).collect();
-    let next = runs.get(limit.saturating_sub(1)).filter(|_| found > limit).map(|run| run.started);
-    Ok(ok(&json!({"runs": rows, "found": found, "kept": total, "next": next})))
+    let next = runs.get(limit.saturating_sub(1)).filter(|_| runs.len() > limit);
+    let next = next.map(|run| format!("{},{}", run.started, run.id));
+    Ok(ok(&json!({"runs": rows, "found": runs.len(), "kept": total, "next": next})))
 }
 
-fn wanted(run: &Run, asked: &Asked) -> bool {
-    let status =
-        asked.status.as_deref().is_none_or(|wanted| wanted.split(',').any(|word| word.trim() == run.status.as_str()));
-    let rule = asked
-        .rule
-        .as_deref()
-        .is_none_or(|rule| run.rule == rule || run.rule.split_once('/').is_some_and(|(_, name)| name == rule));
-    let before = asked.before.is_none_or(|before| run.started < before);
-    let text = asked.q.as_deref().is_none_or(|text| {
-        let text = text.to_lowercase();
-        let error = run.trunk.failed.as_ref().map(|failed| failed.error.message.to_lowercase());
-        run.id.to_string().contains(&text)
-            || run.rule.to_lowercase().contains(&text)
-            || run.correlation.to_lowercase().contains(&text)
-            || run.key.as_ref().is_some_and(|key| key.to_lowercase().contains(&text))
-            || error.is_some_and(|error| error.contains(&text))
-    });
-    status && rule && before && text
-}
-
-fn summary(run: &Run, asks: Option<&Arc<Asks>>) -> Value {
+pub(crate) fn summary(run: &Run, asks: Option<&Arc<Asks>>) -> Value {
     use StepStatus::{Asking, Backoff, Running, Uncertain, Waiting};
     let step = run
         .trunk
@@ -113,8 +178,8 @@ pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
     let found = app.read(move |pump| {
         let state = pump.engine().state();
         let run = Arc::clone(state.runs.get(&key)?);
-        let effects: Vec<_> =
-            state.outbox.iter().filter(|(_, row)| row.effect.run == key).map(|(_, row)| Arc::clone(row)).collect();
+        let effects: Vec<Value> =
+            state.outbox.iter().filter(|(_, row)| row.effect.run == key).map(|(_, row)| effect(row, pump)).collect();
         let branches = state.branches_of(key);
         let (steps, waits) = (run.steps(&branches), waits(&run, &branches));
         let asks: Vec<_> = state.asks.of(key).map(|(_, asks)| Arc::clone(asks)).collect();
@@ -123,7 +188,6 @@ pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
     let Some((run, effects, steps, waits, asks)) = found.await.ok_or_else(stopping)? else {
         return Err(Wrong::not_found(format!("run {id} is not kept; `ensue why {id}` shows what the log knows of it")));
     };
-    let effects: Vec<&_> = effects.iter().map(std::convert::AsRef::as_ref).collect();
     let mut out = serde_json::to_value(run.as_ref()).unwrap_or_default();
     if let Some(object) = out.as_object_mut() {
         object.insert("waitsFor".into(), json!(waits));
@@ -170,15 +234,35 @@ fn asked(asks: &Asks) -> Value {
     out
 }
 
+/// An effect without an answer, and what keeps it: `waits` names freezes and limits, and until when each does.
+fn effect(row: &Outboxed, pump: &Pump<Sqlite>) -> Value {
+    let mut out = serde_json::to_value(row).unwrap_or_default();
+    let flies = pump.dispatch().flies(row);
+    let waits = if flies { Vec::new() } else { kept_by(row, pump) };
+    if let Some(object) = out.as_object_mut() {
+        // What has left is held by nothing, whatever came after it.
+        object.insert("held".into(), (row.held && !flies).into());
+        object.insert("underWay".into(), flies.into());
+        object.insert("waits".into(), waits.into());
+    }
+    out
+}
+
+fn kept_by(row: &Outboxed, pump: &Pump<Sqlite>) -> Vec<Value> {
+    let freezes = pump.engine().state().freezes.iter().filter(|(_, freeze)| row.held && freeze.holds(&row.effect));
+    let freezes = freezes.map(|(name, freeze)| json!({"freeze": name, "until": freeze.until}));
+    let limits = pump.dispatch().why(row, pump.engine()).into_iter();
+    freezes.chain(limits.map(|(limit, until)| json!({"limit": limit.as_str(), "until": until}))).collect()
+}
+
 /// `GET /api/v1/outbox`
 pub(crate) async fn outbox(State(app): State<App>, Query(page): Query<Page>) -> Result<Response, Wrong> {
     let limit = page.limit();
     let rows = app.read(move |pump| {
         let outbox = &pump.engine().state().outbox;
-        (outbox.len(), outbox.iter().take(limit).map(|(_, row)| Arc::clone(row)).collect::<Vec<_>>())
+        (outbox.len(), outbox.iter().take(limit).map(|(_, row)| effect(row, pump)).collect::<Vec<Value>>())
     });
     let (total, rows) = rows.await.ok_or_else(stopping)?;
-    let rows: Vec<&_> = rows.iter().map(std::convert::AsRef::as_ref).collect();
     Ok(ok(&json!({"outbox": rows, "total": total})))
 }
 
@@ -200,7 +284,7 @@ pub(crate) async fn freezes(State(app): State<App>) -> Result<Response, Wrong> {
         let state = pump.engine().state();
         let freezes: Vec<Value> =
             state.freezes.iter().map(|(name, freeze)| json!({"name": name, "freeze": freeze.as_ref()})).collect();
-        let held = state.outbox.iter().filter(|(_, row)| row.held).count();
+        let held = state.outbox.iter().filter(|(_, row)| row.held && !pump.dispatch().flies(row)).count();
         json!({"freezes": freezes, "held": held})
     });
     Ok(ok(&rows.await.ok_or_else(stopping)?))

@@ -168,3 +168,195 @@ async fn who_asks_brings_the_roles_of_the_token() {
     let (status, told) = place.post(&path, json!({"reason": "which step?"})).await;
     assert_eq!(status, 400, "{told}");
 }
+
+/// A freeze of a person and the file stand side by side: a thaw does not reach the file, and removing the file does not
+/// thaw what a person froze.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_and_a_thaw_do_not_get_into_each_others_way() {
+    let sink = Sink::new().await;
+    let place = Place::new(file(sink.config(true))).await;
+    place.post("/api/v1/freeze", json!({"reason": "an incident"})).await;
+    std::fs::write(place.data().join("FREEZE"), "the pager is on fire\n").unwrap();
+    place.wait_for("dev.ensue.operator", 2).await;
+    place.send(order("a", 100)).await;
+    until_held(&place).await;
+    let (status, told) = place.post("/api/v1/thaw", json!({})).await;
+    assert_eq!(status, 200, "{told}");
+    let (status, told) = place.post("/api/v1/thaw", json!({})).await;
+    assert_eq!(status, 409);
+    assert!(told["error"]["message"].as_str().unwrap().contains("remove the file"), "{told}");
+    let (_, outbox) = place.get("/api/v1/outbox").await;
+    assert_eq!(outbox["outbox"][0]["waits"], json!([{"freeze": "everything, by the file FREEZE", "until": null}]));
+    place.post("/api/v1/freeze", json!({"reason": "an incident"})).await;
+    std::fs::remove_file(place.data().join("FREEZE")).unwrap();
+    place.wait_for("dev.ensue.operator", 6).await;
+    until_held(&place).await;
+    assert_eq!(sink.sent().len(), 0);
+    place.post("/api/v1/thaw", json!({})).await;
+    sink.wait(1).await;
+    // All of it is in the audit, with who, and what became of it.
+    let (_, audit) = place.get("/api/v1/audit?actor=file").await;
+    let verbs: Vec<_> = audit["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["event"]["data"]["command"]["verb"].clone())
+        .collect();
+    assert_eq!(verbs, ["thaw", "freeze"]);
+    let (_, audit) = place.get("/api/v1/audit?since=1h&limit=500").await;
+    let records = audit["records"].as_array().unwrap();
+    let refused: Vec<_> = records.iter().filter(|row| row["verdict"]["refused"].is_object()).collect();
+    assert_eq!(refused.len(), 1, "{audit}");
+    let (_, audit) = place.get("/api/v1/audit?since=2020-01-01T00:00:00Z&actor=nobody").await;
+    assert_eq!(audit["records"], json!([]));
+}
+
+/// What a freeze finds under way is not shown as held: it has left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_does_not_hold_what_is_under_way() {
+    let sink = Sink::new().await;
+    sink.hold(true);
+    let place = Place::new(file(sink.config(true))).await;
+    place.send(order("a", 100)).await;
+    sink.wait(1).await;
+    place.post("/api/v1/freeze", json!({"reason": "an incident"})).await;
+    let (_, outbox) = place.get("/api/v1/outbox").await;
+    let row = &outbox["outbox"][0];
+    assert_eq!((&row["held"], &row["underWay"], &row["waits"]), (&json!(false), &json!(true), &json!([])), "{row}");
+    let (_, freezes) = place.get("/api/v1/freezes").await;
+    assert_eq!(freezes["held"], 0, "{freezes}");
+    sink.hold(false);
+    place.wait_for("dev.ensue.run.finished", 1).await;
+}
+
+/// A window that is open when the configuration comes: shown with its end, and overridden by a thaw.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_is_shown_with_its_end_and_thawed() {
+    let sink = Sink::new().await;
+    let always = "  freeze: [ { cron: \"* * * * *\", for: 400d, reason: year's end } ]\n";
+    let config = with_spec(&sink.config(true), "Connection", always);
+    let place = Place::new(file(config)).await;
+    place.send(order("a", 100)).await;
+    let (_, freezes) = until_held(&place).await;
+    let freeze = &freezes["freezes"][0]["freeze"];
+    assert_eq!((&freeze["actor"], &freeze["reason"]), (&json!("window"), &json!("year's end")), "{freezes}");
+    assert!(freeze["until"].is_string());
+    let connection = freeze["connection"].as_str().unwrap().to_owned();
+    let (_, all) = place.get("/api/v1/connections").await;
+    let all = all["connections"].as_array().unwrap();
+    let one = all.iter().find(|one| one["name"] == connection.as_str()).unwrap();
+    assert_eq!((&one["held"], &one["freezes"][0]["until"]), (&json!(1), &freeze["until"]), "{one}");
+    place.wait_for("dev.ensue.freeze.began", 1).await;
+    let (status, told) = place.post("/api/v1/thaw", json!({"connection": connection, "reason": "a hotfix"})).await;
+    assert_eq!(status, 200, "{told}");
+    sink.wait(1).await;
+    let (_, freezes) = place.get("/api/v1/freezes").await;
+    assert_eq!(freezes["freezes"][0]["freeze"]["thawed"]["reason"], "a hotfix", "{freezes}");
+}
+
+/// Adds lines to the `spec` of the first document of a kind, which is written as a block or in one line.
+fn with_spec(config: &str, kind: &str, lines: &str) -> String {
+    let at = config.find(&format!("kind: {kind}")).unwrap();
+    let (before, after) = config.split_at(at);
+    let spec = after.find("spec:").unwrap();
+    let (head, rest) = after.split_at(spec);
+    let (line, rest) = rest.split_once('\n').unwrap();
+    let inner = line.trim_start_matches("spec:").trim().trim_start_matches('{').trim_end_matches('}').trim();
+    let inner = if inner.is_empty() { String::new() } else { format!("  {inner}\n") };
+    format!("{before}{head}spec:\n{inner}{lines}{rest}")
+}
+
+/// The slots of runs, and what waits for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn locks_are_shown_with_their_holders() {
+    let sink = Sink::new().await;
+    sink.hold(true);
+    let config = with_spec(&sink.config(true), "Rule", "  concurrency: { group: shop, limit: 1 }\n");
+    let place = Place::new(file(config)).await;
+    for id in ["a", "b", "c"] {
+        place.send(order(id, 100)).await;
+    }
+    sink.wait(1).await;
+    assert!(place.node.settled().await);
+    let (_, locks) = place.get("/api/v1/locks").await;
+    let lock = &locks["locks"][0];
+    assert_eq!(
+        (&lock["of"], &lock["limit"], &lock["waiting"]),
+        (&json!({"group": "default/shop"}), &json!(1), &json!(2))
+    );
+    assert_eq!((lock["holders"].as_array().unwrap().len(), lock["next"].as_array().unwrap().len()), (1, 2), "{lock}");
+    sink.hold(false);
+    place.wait_for("dev.ensue.run.finished", 3).await;
+    assert!(place.node.settled().await);
+    assert_eq!(place.get("/api/v1/locks").await.1, json!({"locks": []}));
+}
+
+/// One command for the runs that a query finds: what it would do, what it did, and what was refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_retried_by_query() {
+    let sink = Sink::new().await;
+    sink.answer(400);
+    let place = Place::new(file(sink.config(true))).await;
+    for id in ["a", "b", "c"] {
+        place.send(order(id, 100)).await;
+    }
+    place.wait_for("dev.ensue.run.failed", 3).await;
+    assert!(place.node.settled().await);
+    let (status, told) = place.post("/api/v1/runs/bulk", json!({"verb": "retry", "reason": "all?"})).await;
+    assert_eq!(status, 400, "{told}");
+    let (status, _) = place.post("/api/v1/runs/bulk", json!({"verb": "retry", "query": {"since": "1h"}})).await;
+    assert_eq!(status, 400, "a reason is needed");
+    let query = json!({"rule": "forward", "error": "Status", "since": "1h"});
+    let (_, told) = place.post("/api/v1/runs/bulk", json!({"verb": "retry", "query": query, "dryRun": true})).await;
+    assert_eq!((&told["found"], &told["done"]), (&json!(3), &json!(0)), "{told}");
+    assert_eq!(sink.sent().len(), 3, "nothing was done");
+    let oldest = told["runs"][0]["id"].clone();
+    sink.answer(200);
+    let body = json!({"verb": "retry", "query": query, "reason": "the shop is back", "limit": 1});
+    let (_, told) = place.post("/api/v1/runs/bulk", body).await;
+    assert_eq!((&told["found"], &told["done"], &told["runs"][0]["id"]), (&json!(3), &json!(1), &oldest), "{told}");
+    place.wait_for("dev.ensue.run.finished", 1).await;
+    assert!(place.node.settled().await);
+    // Runs that are named are asked for as they are: one is over by now, and that is said.
+    let (_, left) = place.get("/api/v1/runs?status=failed&error=Status").await;
+    let mut runs: Vec<_> = left["runs"].as_array().unwrap().iter().map(|run| run["id"].clone()).collect();
+    assert_eq!(runs.len(), 2);
+    runs.push(oldest.clone());
+    let body = json!({"verb": "resume", "runs": runs, "reason": "the shop is back"});
+    let (_, told) = place.post("/api/v1/runs/bulk", body).await;
+    assert_eq!((&told["done"], &told["refused"]), (&json!(2), &json!(1)), "{told}");
+    let refused = told["runs"].as_array().unwrap().iter().find(|run| run["done"] == false).unwrap().clone();
+    assert_eq!(refused["id"], oldest);
+    assert!(refused["why"].is_string());
+    place.wait_for("dev.ensue.run.finished", 3).await;
+    let (_, audit) = place.get(&format!("/api/v1/audit?run={}", oldest.as_str().unwrap())).await;
+    let says: Vec<_> =
+        audit["records"].as_array().unwrap().iter().map(|row| row["event"]["data"]["reason"].clone()).collect();
+    assert_eq!(says, ["the shop is back", "the shop is back"], "{audit}");
+}
+
+/// Pages end where the next begins, also where runs started in the same moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_listed_by_pages() {
+    let sink = Sink::new().await;
+    let place = Place::new(file(sink.config(true))).await;
+    for n in 0..7 {
+        place.send(order(&format!("e{n}"), 100)).await;
+    }
+    place.wait_for("dev.ensue.run.finished", 7).await;
+    assert!(place.node.settled().await);
+    let (mut seen, mut before) = (std::collections::BTreeSet::new(), String::new());
+    loop {
+        let (status, page) = place.get(&format!("/api/v1/runs?limit=2{before}")).await;
+        assert_eq!(status, 200, "{page}");
+        for run in page["runs"].as_array().unwrap() {
+            assert!(seen.insert(run["id"].as_str().unwrap().to_owned()), "twice");
+        }
+        let Some(next) = page["next"].as_str() else { break };
+        before = format!("&before={next}");
+    }
+    assert_eq!(seen.len(), 7);
+    for wrong in ["before=yesterday", "since=soon", "sinse=1h"] {
+        assert_eq!(place.get(&format!("/api/v1/runs?{wrong}")).await.0, 400, "{wrong}");
+    }
+}

@@ -38,6 +38,18 @@ metadata: { name: narrow }
 spec: { http: { url: "https://api.example.com" }, limits: { concurrent: 2, perMinute: 3 } }
 ---
 apiVersion: ensue.dev/v1
+kind: Connection
+metadata: { name: careful }
+spec: { http: { url: "https://API.example.com/v1/" }, limits: { distinctTargetsPerHour: 2 } }
+---
+apiVersion: ensue.dev/v1
+kind: Rule
+metadata: { name: careful }
+spec:
+  when: { event: { type: [careful] } }
+  steps: [ { id: a, uses: http/request, connection: careful, with: { method: PUT, path: "/${{ event.data.of }}?q=${{ event.id }}" } } ]
+---
+apiVersion: ensue.dev/v1
 kind: Rule
 metadata: { name: get }
 spec:
@@ -211,7 +223,12 @@ impl Node {
 
     /// An event from outside, durable. Its position.
     pub(crate) fn event(&mut self, kind: &str, id: &str) -> Position {
-        let event = Event::new(id, "/test", kind).with_json(&json!({}));
+        self.said(kind, id, json!({}))
+    }
+
+    /// The same, with something in it.
+    pub(crate) fn said(&mut self, kind: &str, id: &str, data: serde_json::Value) -> Position {
+        let event = Event::new(id, "/test", kind).with_json(&data);
         let (at, _) = self.clock.read(self.wall, Span(self.wall.0));
         self.log.append(at, &[Draft::new(Origin::Source("default/test".into()), event)]).unwrap()
     }

@@ -2,6 +2,8 @@
 
 use ensue_event::Span;
 use ensue_event::ours::{Answer, Command};
+use ensue_pump::Limit;
+use serde_json::json;
 
 use crate::kit::World;
 
@@ -191,4 +193,116 @@ fn places_are_free_again_however_an_effect_ends() {
         }
     }
     assert_eq!((seen, node.pump.dispatch().flying(), node.pump.dispatch().waiting()), (8, 0, 0));
+}
+
+/// So many different things are changed in an hour: what was changed may be changed again, others wait, and pass each
+/// other where their targets differ.
+#[test]
+fn distinct_targets_an_hour() {
+    let mut world = World::new();
+    let mut node = world.start();
+    let send = |node: &mut crate::kit::Node, id: &str, of: &str| node.said("careful", id, json!({"of": of}));
+    for (id, of) in [("e1", "a"), ("e2", "b"), ("e3", "c"), ("e4", "a"), ("e5", "d")] {
+        send(&mut node, id, of);
+    }
+    let began = node.wall;
+    let first = node.work();
+    let targets: Vec<&str> = first.iter().map(|row| row.target.as_deref().unwrap()).collect();
+    assert_eq!(targets, ["PUT api.example.com/v1/a", "PUT api.example.com/v1/b", "PUT api.example.com/v1/a"]);
+    let load = node.pump.dispatch().load("default/careful", node.pump.engine(), node.wall);
+    assert_eq!((load.concurrent, load.targets.len(), load.waiting.len()), (3, 2, 2));
+    assert_eq!(load.by, [(Limit::DistinctTargetsPerHour, Some(began + Span::mins(60)))]);
+    assert_eq!(node.pump.dispatch().wake(node.pump.engine()), Some(began + Span::mins(60)));
+    for row in &first {
+        node.ok(row);
+    }
+    // It counts from the last use on, and what waits keeps its order.
+    node.wall = began + Span::mins(30);
+    send(&mut node, "e6", "b");
+    let again = node.work();
+    assert_eq!(again.len(), 1);
+    node.ok(&again[0]);
+    node.wall = began + Span::mins(60);
+    let third = node.work();
+    assert_eq!(third.len(), 1, "a is free, b is not");
+    assert_eq!(third[0].target.as_deref(), Some("PUT api.example.com/v1/c"));
+    node.ok(&third[0]);
+    node.wall = began + Span::mins(90);
+    assert_eq!(node.work().len(), 1);
+    assert_eq!(node.pump.dispatch().waiting(), 0);
+}
+
+/// Whatever the process died of, what it did counts.
+#[test]
+fn limits_are_counted_again_after_a_restart() {
+    let mut world = World::new();
+    let mut node = world.start();
+    for n in 0..4 {
+        node.event("narrow", &format!("e{n}"));
+    }
+    let began = node.wall;
+    for row in node.work() {
+        node.ok(&row);
+    }
+    for row in node.work() {
+        node.ok(&row);
+    }
+    node.said("careful", "t1", json!({"of": "a"}));
+    node.said("careful", "t2", json!({"of": "b"}));
+    for row in node.work() {
+        node.ok(&row);
+    }
+    node.said("careful", "t3", json!({"of": "c"}));
+    node.catch_up();
+    node.checkpoint();
+    world.kill(node);
+    let mut node = world.start();
+    node.wall = began + Span::secs(30);
+    assert_eq!(node.work().len(), 0, "perMinute: 3, and two targets an hour");
+    node.wall = began + Span::secs(61);
+    let narrow = node.work();
+    assert_eq!(narrow.len(), 1);
+    assert_eq!(narrow[0].effect.connection.as_deref(), Some("default/narrow"));
+    node.ok(&narrow[0]);
+    node.wall = began + Span::mins(61);
+    assert_eq!(node.work().len(), 1);
+}
+
+/// Room is free when the answer is durable; that it is folded late keeps nobody waiting, and nothing is done twice.
+#[test]
+fn an_answer_that_is_not_folded_yet_makes_room() {
+    let mut world = World::new();
+    let mut node = world.start();
+    for n in 0..3 {
+        node.event("narrow", &format!("e{n}"));
+    }
+    let first = node.work();
+    assert_eq!(first.len(), 2);
+    node.pump.answered(&first[0].attempt());
+    node.pump.answered(&first[0].attempt());
+    let third = node.work();
+    assert_eq!(third.len(), 1);
+    assert_eq!(node.work().len(), 0, "said twice, it is room for one");
+    assert_eq!(node.pump.dispatch().flying(), 3, "it is not folded");
+    for row in first.iter().chain(&third) {
+        node.ok(row);
+    }
+    node.check(&world);
+    assert_eq!(node.pump.dispatch().flying(), 0);
+}
+
+/// What left before a freeze and has no answer when the process dies may have been done.
+#[test]
+fn what_may_have_left_before_a_freeze_is_uncertain_after_the_horizon() {
+    let mut world = World::new();
+    let mut node = world.start();
+    node.event("natural", "e1");
+    assert_eq!(node.work().len(), 1);
+    node.operator(Command::Freeze { connection: None, rule: None });
+    node.event("natural", "e2");
+    node.catch_up();
+    node.checkpoint();
+    let late = node.wall + Span::hours(2);
+    let uncertain = node.pump.uncertain(late, Span::hours(1));
+    assert_eq!(uncertain.len(), 1, "the one that was decided in the freeze never left");
 }
