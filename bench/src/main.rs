@@ -2,13 +2,13 @@
 //!
 //! It **is** a client of the real binary: it starts `ensue up`, sends events over HTTP, receives what the actions do, and
 //! reads the log afterwards. It **is not** linked with the node: what it measures is what a user gets. Only the bare
-//! loop, the matching and the fold are measured in this process.
+//! loop, the matching, the fold and the replay are measured in this process.
 //!
 //! Map: [`arguments`], [`rng`], [`http`] (a client and a sink that cost little), [`process`] and [`node`] → [`crash`]
 //! (a verifying client against a node that is killed) → [`report`] and [`metrics`] → [`ingest`] with [`events`] and
 //! [`bare`] (the loop that it is compared to), [`chain`] with its
-//! [`load`], [`runs`] beside those of other engines, [`waiting`] (runs that do), [`matching`] over [`sets`] or files, [`correlate`] (the fold alone),
-//! [`ruled`] (the node with many rules).
+//! [`load`], [`runs`] beside those of other engines, [`waiting`] (runs that do), [`matching`] over [`sets`] or files,
+//! [`correlate`] (the fold alone), [`replay`] (history through rules), [`ruled`] (the node with many rules).
 
 // Counts become measurements here: what a float cannot tell apart is far below what is measured.
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -38,6 +38,7 @@ mod matching;
 mod sets;
 
 mod correlate;
+mod replay;
 mod ruled;
 
 use std::process::ExitCode;
@@ -70,6 +71,7 @@ Usage: ensue-bench COMMAND --binary PATH
                                  writes them
   correlate [--keys N] [--events N]
                                  the fold, with 1,000 rules of which 100 remember, over so many live keys
+  replay [--events N] [--seed S] history from a log through 100 rules, against the matching of the same events alone
   rules [--rules N] [--events N] ingest to decided with so many rules (10,000), against the same with none
 ";
 
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         Some("waiting") => waiting::run(words),
         Some("match") => matching::run(words),
         Some("correlate") => correlate::run(words),
+        Some("replay") => replay::run(words),
         Some("rules") => ruled::run(words),
         _ => Err(USAGE.to_owned()),
     };

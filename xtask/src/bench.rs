@@ -13,6 +13,7 @@ const WHAT: &[(&str, bool)] = &[
     ("rules", true),
     ("match", false),
     ("correlate", false),
+    ("replay", false),
 ];
 
 /// Builds for release and runs one measurement; it prints JSON lines and writes its part of bench/RESULTS.md.

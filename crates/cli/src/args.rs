@@ -90,6 +90,14 @@ pub(crate) enum Command {
         /// The rule; the nearest ones if left out, those first of which most was met.
         rule: Option<String>,
     },
+    /// Take history through other manifests, without effects, and show what would be different.
+    ///
+    /// The log of a data folder is only read; its engine may be running. Every rule is compared: what fired then and does
+    /// not now, what fires now and did not then, and why. A firing that is the same takes the answers that its actions
+    /// got; an action that was not called then is taken to succeed with {}.
+    ///
+    /// The exit code is 0 also where something is different, unless --fail-on-change is given: then it is 4.
+    Replay(Replay),
     /// Show which rule can set off which, and the loops, without running anything.
     ///
     /// Edges lead from sources to rules, and from rules to rules: by the events that their steps emit, by our own
@@ -227,6 +235,37 @@ pub(crate) struct Up {
     /// Log as JSON lines.
     #[arg(long)]
     pub(crate) json_logs: bool,
+}
+
+/// Take history through other manifests.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Replay {
+    /// The folder of manifests, or one file; those that were in force each if left out, which tells whether this version
+    /// decides as the one did that wrote the log.
+    pub(crate) path: Option<PathBuf>,
+    /// From when on firings are compared: so long before the last record, such as 7d, or a time; all that is kept if left
+    /// out.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// How much history is read before that, so that half-matches and windows are as they were; the longest window of the
+    /// rules if left out.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) warm: Option<String>,
+    /// No runs: every rule meets the events that were recorded, those of `emit` steps too. Faster.
+    #[arg(long)]
+    pub(crate) rules_only: bool,
+    /// Compare what the steps of the same runs call and emit, too.
+    #[arg(long, conflicts_with = "rules_only")]
+    pub(crate) steps: bool,
+    /// End with 4 if anything is different.
+    #[arg(long)]
+    pub(crate) fail_on_change: bool,
+    /// How many firings of each rule are shown with their reasons, of those that are gone, new and changed each.
+    #[arg(long, short = 'n', default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// The data folder of the engine.
+    #[arg(long, env = "ENSUE_DATA", default_value = ".ensue", value_name = "DIR")]
+    pub(crate) data: PathBuf,
 }
 
 /// List rules, show what one waits for, pause it or let it go on.

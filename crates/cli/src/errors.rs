@@ -8,6 +8,9 @@ pub(crate) enum Error {
     /// Something was checked and is not as it should be; the findings are printed already.
     #[error("")]
     Found,
+    /// A replay is different from what was recorded, and that was to be told; the differences are printed already.
+    #[error("")]
+    Differs,
     /// The call does not make sense.
     #[error("{0}")]
     Usage(String),
@@ -61,11 +64,13 @@ impl Error {
         ExitCode::from(self.code())
     }
 
-    /// 1: what was checked is wrong, or was refused. 2: the call is wrong. 3: the engine cannot be reached.
+    /// 1: what was checked is wrong, or was refused. 2: the call is wrong. 3: the engine cannot be reached. 4: a replay is
+    /// different.
     fn code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
             Error::NotReached { .. } => 3,
+            Error::Differs => 4,
             _ => 1,
         }
     }

@@ -15,6 +15,7 @@ mod locks;
 mod log;
 mod policies;
 mod reference;
+mod replay;
 mod rules;
 mod run;
 mod runs;
@@ -46,6 +47,7 @@ pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
         Command::Locks { engine } => wait(locks::locks(engine, output)),
         Command::Why { engine, id } => wait(why::why(engine, id, output)),
         Command::WhyNot { engine, event, rule } => wait(why::why_not(engine, event, rule, output)),
+        Command::Replay(replay) => replay::replay(&replay, output),
         Command::Graph { path } => graph::graph(&path, output),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&ensue_lang::schema::schema()).unwrap_or_default();

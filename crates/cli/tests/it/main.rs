@@ -16,5 +16,6 @@ mod demo;
 mod explain;
 mod images;
 mod policies;
+mod replay;
 mod scenarios;
 mod up;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ensue_engine::Compiled;
 use ensue_engine::config::Decider;
 use ensue_engine::correlate::halves_of;
+use ensue_engine::{Compiled, Decision};
 use ensue_event::{Position, Record};
 
 use super::Log;
@@ -61,8 +61,13 @@ fn words(fired: &Fired) -> String {
 /// How much a reason tells.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
+    /// It meets the rule, and nothing is recorded of it.
     Met,
+    /// What is recorded of it is about other events, or came later.
+    Aside,
+    /// Something is recorded of it.
     Decided,
+    /// It meets no item of the rule.
     NotMet,
 }
 
@@ -89,19 +94,24 @@ pub(super) fn why(fired: &Fired, decider: &Decider, side: &Side<'_>) -> (String,
         }
         let Some(record) = record else { continue };
         let told = side.found.told.get(&(fired.rule.clone(), position)).into_iter().flatten();
-        let told: Vec<_> = told.map(|told| (told.later, told.decision.clone())).collect();
-        let decided = !told.is_empty();
+        let mut told: Vec<_> = told.map(|told| (told.later, told.decision.clone())).collect();
+        // First what is about the event itself and was decided by the time the other side fired.
+        let off =
+            |decision: &Decision| crate::why::aside(&decision.verdict, position).is_some() || decision.at > fired.at;
+        told.sort_by_key(|(_, decision)| off(decision));
+        let (aside, decided) = (!told.is_empty(), told.first().is_some_and(|(_, decision)| !off(decision)));
         let mut waiting = halves_of(&side.found.engine, &fired.rule, fired.key.as_deref());
         for half in &mut waiting {
             half.events.iter_mut().for_each(|(_, at, _)| *at = place::at(*at));
         }
         waiting.retain(|half| half.events.iter().any(|(_, at, _)| *at == position));
-        let (decided, now) = (decided || !waiting.is_empty(), side.found.engine.state().meta.at);
+        let (aside, now) = (aside || !waiting.is_empty(), side.found.engine.state().meta.at);
         let (tree, met) = why_not::not(&record, decider, told.into_iter(), waiting, now, side.config);
-        let weight = match (met, decided) {
-            (false, false) => Weight::NotMet,
-            (_, true) => Weight::Decided,
-            (true, false) => Weight::Met,
+        let weight = match (met, decided, aside) {
+            (_, true, _) => Weight::Decided,
+            (_, _, true) => Weight::Aside,
+            (false, ..) => Weight::NotMet,
+            (true, ..) => Weight::Met,
         };
         let text = tree.text.strip_prefix(&format!("rule {} ", fired.rule)).unwrap_or(&tree.text);
         let whose = if fired.events.len() > 1 { format!("#{position}: ") } else { String::new() };
@@ -119,7 +129,7 @@ pub(super) fn why(fired: &Fired, decider: &Decider, side: &Side<'_>) -> (String,
         Some((Weight::NotMet, text, because)) => (text, because),
         known => match (other(), known) {
             (Some(other), _) => (format!("it {tense} otherwise:{other}"), Vec::new()),
-            (None, Some((Weight::Decided, text, because))) => (text, because),
+            (None, Some((Weight::Decided | Weight::Aside, text, because))) => (text, because),
             (None, Some(_)) => ("every event meets the rule, and nothing more is recorded".to_owned(), Vec::new()),
             (None, None) => {
                 ("no event decides it: what it waits for is due at another time, or came".to_owned(), Vec::new())
