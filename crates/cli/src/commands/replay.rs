@@ -11,9 +11,11 @@ use ensue_lab::replay::{Error as Failed, Options, Progress, Since, replay as tak
 use ensue_log::disk::ReadOnly;
 use ensue_log::{Blobs, FileLog};
 use ensue_pump::LogPast;
+use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::check::{complain, read};
+use super::check::complain;
+use super::folder::{Manifests, read};
 use crate::args::Replay;
 use crate::errors::Error;
 use crate::output::{Output, cut, one_line, tame};
@@ -29,10 +31,14 @@ pub(crate) fn replay(replay: &Replay, output: Output) -> Result<(), Error> {
     let files = match &replay.path {
         None => None,
         Some(path) => {
-            let (files, _) = read(path)?;
+            let Manifests { files, unset } = read(path, &IndexMap::new())?;
             let checked = ensue_engine::config::check(&files);
             if checked.compiled.is_none() {
                 return Err(complain(&checked, files.len()));
+            }
+            if !unset.is_empty() {
+                let names: Vec<&str> = unset.iter().map(String::as_str).collect();
+                anstream::eprintln!("not set here, and something stands for each: {}", names.join(", "));
             }
             Some(files)
         }
