@@ -60,7 +60,7 @@ fn row(record: &Value) -> Vec<String> {
 fn details(data: &Value) -> String {
     let fields = data.as_object().into_iter().flatten();
     let shown = fields.filter(|(name, value)| {
-        !["v", "actor", "reason"].contains(&name.as_str()) && !(value.is_null() || **value == Value::Bool(false))
+        !(["v", "actor", "reason"].contains(&name.as_str()) || value.is_null() || **value == Value::Bool(false))
     });
     let mut parts: Vec<String> = data.get("reason").map(|reason| cell(Some(reason))).into_iter().collect();
     parts.extend(shown.map(|(name, value)| format!("{name}={}", cell(Some(value)))));
