@@ -304,7 +304,7 @@ metadata: { name: fails }
 spec:
   when: { event: { type: [com.example.said] } }
   concurrency: { group: shop, limit: 1 }
-  steps: [ { id: no, fail: "not today" } ]
+  steps: [ { id: a, fail: "not today" } ]
 "#,
     );
     for id in ["a", "b"] {
