@@ -139,6 +139,13 @@ fn runs(node: &Node, wrong: &mut Vec<String>) {
             wrong.push(format!("run {id} of {} is {} although nothing is left to do", run.rule, run.status.as_str()));
         }
     }
+    for ((run, id), branch) in state.branches.iter().filter(|(_, branch)| branch.goes_on()) {
+        wrong.push(format!("branch {id} of run {run} goes on: {branch:?}"));
+    }
+    let (waits, awaits, awaited) = (state.waits.len(), state.awaits.len(), state.awaited.len());
+    if (waits, awaits, awaited) != (0, 0, 0) {
+        wrong.push(format!("nothing waits, and yet: {waits} waits, {awaits} steps, {awaited} events kept for them"));
+    }
     for (key, row) in state.outbox.iter() {
         let (step, held, started) = (&row.effect.step, row.held, row.started);
         wrong.push(format!("effect {key} of step {step} is left: held {held}, started {started}"));

@@ -5,18 +5,20 @@ use std::path::Path;
 
 use ensue_engine::Outboxed;
 use ensue_event::ours::{Answer, Command, ConfigApplied, ConfigFile, NodeStarted, NodeStopped, Operator, Ours};
-use ensue_event::{Digest, Origin, Position, Span};
+use ensue_event::{Digest, Key, Origin, Position, Span};
 use ensue_log::disk::{FaultDisk, Rng};
 use ensue_log::{By, Draft, Entry, FileLog, Log, Options};
 use ensue_pump::pump::{self, answered, node, operator, tick};
 use ensue_pump::{AppendClock, LogPast, Outgoing, Pump, start};
-use ensue_run::Status;
+use ensue_run::{Status, StepStatus};
 use ensue_state::{Memory, State};
 
 use super::outside::Outside;
 
 /// What the simulator runs: every kind of step, retries, catches, chains of rules, and a loop that must be cut.
 const MANIFEST: &str = include_str!("sim.yaml");
+/// And a rule with every other kind of step.
+const STEPS: &str = include_str!("steps.yaml");
 /// And rules that remember: correlation, flow control, ordering.
 const REMEMBER: &str = include_str!("remember.yaml");
 
@@ -66,6 +68,9 @@ impl Node {
             let mut files = vec![ConfigFile { path: "sim.yaml".into(), text: MANIFEST.into() }];
             if outside.remembers {
                 files.push(ConfigFile { path: "remember.yaml".into(), text: REMEMBER.into() });
+            }
+            if outside.branches {
+                files.push(ConfigFile { path: "steps.yaml".into(), text: STEPS.into() });
             }
             let applied = Ours::from(ConfigApplied { documents: Vec::new(), files, observe: false });
             node.send(outside, vec![pump::node(format!("config-{id}"), &applied)])?;
@@ -252,6 +257,12 @@ impl Node {
             (1, Some(run), _) => Command::RetryRun { run },
             (2, _, Some(run)) => Command::CancelRun { run },
             (3, ..) => Command::Freeze { connection: None, rule: None },
+            (5, ..) if rng.below(2) == 0 => return self.answer(outside, rng),
+            (2, ..) => {
+                let over = state.runs.iter().find(|(_, run)| run.status.over() && !run.trunk.undos.is_empty());
+                let Some((run, _)) = over else { return Ok("nothing to take back".into()) };
+                Command::Rollback { run: *run }
+            }
             (4, ..) => Command::Thaw { connection: None, rule: None, discard: rng.below(2) == 0 },
             _ => return self.settle(outside, if rng.below(2) == 0 { "done" } else { "retry" }),
         };
@@ -259,30 +270,39 @@ impl Node {
     }
 
     fn command(&mut self, outside: &mut Outside, command: Command) -> Result<String, String> {
+        self.command_of(outside, command, "sim")
+    }
+
+    fn command_of(&mut self, outside: &mut Outside, command: Command, actor: &str) -> Result<String, String> {
         let what = format!("{command:?}");
         let id = outside.next_id();
-        let asked =
-            Operator { command, actor: "sim".into(), roles: Vec::new(), reason: "the simulator says so".into() };
+        let reason = "the simulator says so".to_owned();
+        let asked = Operator { command, actor: actor.into(), roles: vec!["sre".into()], reason };
         self.send(outside, vec![operator(format!("operator-{id}"), asked)])?;
         Ok(what)
     }
 
     /// A person decides about an uncertain step.
     fn settle(&mut self, outside: &mut Outside, verdict: &str) -> Result<String, String> {
-        let state = self.pump.engine().state();
-        let found = state.runs.iter().find_map(|(id, run)| {
-            use ensue_run::Branches as _;
-            let branches = state.branches_of(*id);
-            let asked = run.waits(&branches).into_iter().find_map(|(branch, waits)| match waits {
-                Some(ensue_run::Waits::Person(step)) => Some((branch, step)),
-                _ => None,
-            });
-            let (branch, step) = asked?;
-            let index = branches.get(branch).map(|branch| branch.index().to_vec()).unwrap_or_default();
-            Some((*id, ensue_run::branch::named(&step, &index)))
-        });
-        let Some((run, step)) = found else { return Ok("nothing uncertain".into()) };
+        let Some((run, step)) = self.step_that(StepStatus::Uncertain) else { return Ok("nothing uncertain".into()) };
         self.command(outside, Command::Settle { run, step, verdict: verdict.into() })
+    }
+
+    /// A person says yes or no where a step asks.
+    fn answer(&mut self, outside: &mut Outside, rng: &mut Rng) -> Result<String, String> {
+        let Some((run, step)) = self.step_that(StepStatus::Asking) else { return Ok("nobody is asked".into()) };
+        let (actor, refuse) = (if rng.below(2) == 0 { "ann" } else { "bob" }, rng.below(6) == 0);
+        self.command_of(outside, Command::Approve { run, step, refuse, shown: None }, actor)
+    }
+
+    /// The first step that stands so, of a run that is under way.
+    fn step_that(&self, stands: StepStatus) -> Option<(Key, String)> {
+        let state = self.pump.engine().state();
+        let going = state.runs.iter().filter(|(_, run)| !run.status.over());
+        going.into_iter().find_map(|(id, run)| {
+            let steps = run.steps(&state.branches_of(*id));
+            steps.into_iter().find(|(_, step)| step.status == stands).map(|(name, _)| (*id, name))
+        })
     }
 
     pub(super) fn stop(mut self, outside: &mut Outside) -> Result<String, String> {

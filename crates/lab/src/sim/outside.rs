@@ -26,6 +26,8 @@ pub(super) struct Outside {
     pub(super) ids: u64,
     /// Rules that remember run too.
     pub(super) remembers: bool,
+    /// Rules with every kind of step run too.
+    pub(super) branches: bool,
     /// The log is replayed at the end.
     pub(super) replayed: bool,
 }
@@ -40,7 +42,7 @@ pub(super) struct Ledger {
 }
 
 impl Outside {
-    pub(super) fn new(remembers: bool, replayed: bool) -> Outside {
+    pub(super) fn new(remembers: bool, branches: bool, replayed: bool) -> Outside {
         let store = Memory::lagging(TABLES).unwrap_or_else(|why| unreachable!("the tables' names are ours: {why}"));
         Outside {
             disk: FaultDisk::new(),
@@ -55,6 +57,7 @@ impl Outside {
             under_way: Vec::new(),
             ids: 0,
             remembers,
+            branches,
             replayed,
         }
     }
