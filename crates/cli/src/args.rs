@@ -187,7 +187,7 @@ pub(crate) enum Command {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Test {
     /// Folders, or files.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "record", value_name = "DIR")]
     pub(crate) paths: Vec<PathBuf>,
     /// Only scenarios whose name holds this.
     #[arg(long, value_name = "TEXT", alias = "name")]
@@ -198,6 +198,14 @@ pub(crate) struct Test {
     /// Also write a report in JUnit's form.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+    /// Write a scenario from a run that is over: what came, what actions answered, and what came of it.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["paths", "filter", "watch", "junit"])]
+    pub(crate) record: Option<String>,
+    /// With --record: the file to write, large events into files beside it; printed if left out.
+    #[arg(long, value_name = "FILE", requires = "record")]
+    pub(crate) to: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: Engine,
 }
 
 /// Run the engine.

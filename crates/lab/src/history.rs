@@ -2,6 +2,8 @@
 
 use ensue_engine::Past;
 use ensue_event::{Position, Record, Time};
+use ensue_log::disk::Disk;
+use ensue_log::{Blobs, By, Entry, Reader};
 
 /// Records that can be looked up.
 pub trait History {
@@ -13,6 +15,59 @@ pub trait History {
     fn by_correlation(&self, correlation: &str) -> Vec<Record>;
     /// The newest records of a type, by position; not all where there are very many.
     fn by_type(&self, kind: &str) -> Vec<Record>;
+}
+
+/// Records of one chain that are looked at.
+const CHAIN: usize = 10_000;
+/// Records of a type that are looked through: operators' commands, and firings of which only the log knows.
+const NEWEST: usize = 500;
+
+/// The records of a log.
+pub struct Kept<D: Disk> {
+    reader: Reader<D>,
+    blobs: Blobs<D>,
+}
+
+impl<D: Disk> Kept<D> {
+    /// Those of this log; large ones are read whole from `blobs`.
+    #[must_use]
+    pub fn new(reader: Reader<D>, blobs: Blobs<D>) -> Kept<D> {
+        Kept { reader, blobs }
+    }
+
+    fn found(&self, by: By<'_>, most: usize) -> Vec<Record> {
+        let mut records = self.reader.find_by(by, most).unwrap_or_default();
+        records.reverse();
+        for record in &mut records {
+            // What cannot be resolved is shown without its data.
+            let _ = self.blobs.resolve(record);
+        }
+        records
+    }
+}
+
+impl<D: Disk> History for Kept<D> {
+    fn at(&self, position: Position) -> Option<Record> {
+        match self.reader.read(position, 1, 1).ok()?.into_iter().next()? {
+            Entry::Record(mut record) => {
+                let _ = self.blobs.resolve(&mut record);
+                Some(record)
+            }
+            Entry::Unreadable { .. } => None,
+        }
+    }
+
+    fn by_id(&self, id: &str) -> Vec<Record> {
+        self.found(By::Id(id), CHAIN)
+    }
+
+    fn by_correlation(&self, correlation: &str) -> Vec<Record> {
+        self.found(By::Correlation(correlation), CHAIN)
+    }
+
+    fn by_type(&self, kind: &str) -> Vec<Record> {
+        self.found(By::Type(kind), NEWEST)
+    }
 }
 
 /// Records in memory: for scenarios and tests.

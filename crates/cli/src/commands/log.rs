@@ -23,7 +23,7 @@ pub(crate) async fn log(what: LogCommand, output: Output) -> Result<(), Error> {
 }
 
 /// A log that nobody else has open, or nothing where its engine runs and is to be asked.
-fn open(engine: &Engine) -> Result<Option<(Lock, FileLog<RealDisk>)>, Error> {
+pub(super) fn open(engine: &Engine) -> Result<Option<(Lock, FileLog<RealDisk>)>, Error> {
     let data = &engine.data;
     if engine.server.is_some() {
         return Ok(None);

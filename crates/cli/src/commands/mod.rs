@@ -69,7 +69,7 @@ pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
 }
 
 /// Runs what waits for the network.
-fn wait(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+fn wait<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|why| Error::Other(format!("no threads can be started: {why}")))?;
     let result = runtime.block_on(work);

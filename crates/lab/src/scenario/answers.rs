@@ -42,6 +42,12 @@ impl Told {
     }
 }
 
+/// Whoever answers for actions.
+pub(super) trait Answering {
+    /// The answer to an attempt that is made now, from the start, and how long it takes; nothing where none is known.
+    fn to(&mut self, effect: &Effect, now: Span) -> Option<(Span, Told)>;
+}
+
 /// What the actions of a scenario answer, and how often each answer was given.
 pub(super) struct Answers<'a> {
     scenario: &'a Scenario,
@@ -52,10 +58,11 @@ impl<'a> Answers<'a> {
     pub(super) fn new(scenario: &'a Scenario) -> Answers<'a> {
         Answers { scenario, given: BTreeMap::new() }
     }
+}
 
-    /// The answer to an attempt and how long it takes; nothing where the scenario names none.
-    pub(super) fn to(&mut self, effect: &Effect) -> Option<(Span, Told)> {
-        let scenario: &'a Scenario = self.scenario;
+impl Answering for Answers<'_> {
+    fn to(&mut self, effect: &Effect, _: Span) -> Option<(Span, Told)> {
+        let scenario = self.scenario;
         let (action, all) = scenario.actions.get_key_value(&effect.action)?;
         let (place, answers) = all.iter().enumerate().find(|(_, one)| fits(&one.when, effect, scenario))?;
         let turn = self.given.entry((action, place)).or_insert(0);

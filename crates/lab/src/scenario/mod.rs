@@ -16,6 +16,7 @@ mod given;
 mod near;
 mod operators;
 mod played;
+mod record;
 mod stage;
 mod story;
 
@@ -29,6 +30,7 @@ use ensue_lang::{Name, Scenario};
 pub use compare::{Difference, Outcome};
 pub use crash::{Crashes, From, Lived, Rows, differences};
 pub use played::{Call, Fired, Happened, Played, Ran, Stepped, Verdicted};
+pub use record::{Error as NotRecorded, Recorded, record};
 
 /// What lies beside a scenario's file.
 pub trait Beside {
@@ -112,6 +114,10 @@ impl Configuration {
     #[must_use]
     pub fn files(&self) -> &[ConfigFile] {
         &self.0.files
+    }
+
+    fn compiled(&self) -> &ensue_engine::Compiled {
+        &self.0.compiled
     }
 
     /// Its scenarios, in the order in which they stand in their files.

@@ -11,7 +11,7 @@ use ensue_event::{Emission, Event, Origin, Position, Record, Span, Time};
 use ensue_lang::Scenario;
 use ensue_pump::pump::BACKFILL_RECORDS;
 
-use super::answers::{Answers, Told};
+use super::answers::{Answering, Answers, Told};
 use super::crash::{Crashes, From, Lived, Store};
 use super::given::{self, Comes};
 use super::operators;
@@ -32,7 +32,7 @@ pub(super) struct Stage<'a> {
     played: Played,
     handed: Option<Emission>,
     /// What actions answer.
-    answers: Answers<'a>,
+    answers: Box<dyn Answering + 'a>,
     /// Answers of actions that take their time, by when they come and in which order they were called.
     coming: BTreeMap<(Time, usize), (Outboxed, Told)>,
     /// The sources and ids of events that came.
@@ -52,7 +52,7 @@ impl<'a> Stage<'a> {
             now: START,
             played: Played::default(),
             handed: None,
-            answers: Answers::new(scenario),
+            answers: Box::new(Answers::new(scenario)),
             coming: BTreeMap::new(),
             known: HashSet::new(),
             boots: 0,
@@ -60,6 +60,11 @@ impl<'a> Stage<'a> {
             store: Store::default(),
             crashes,
         }
+    }
+
+    /// A stage where somebody else answers for the actions.
+    pub(super) fn answered_by(scenario: &'a Scenario, most: usize, answers: Box<dyn Answering + 'a>) -> Stage<'a> {
+        Stage { answers, ..Stage::new(scenario, most, None) }
     }
 
     /// Plays it to its end, and gives the engine as it is then too.
@@ -245,7 +250,7 @@ impl<'a> Stage<'a> {
     /// An action is called: how long it takes, and what it answers.
     fn call(&mut self, row: &Outboxed, position: Position) -> (Span, Told) {
         let effect = &row.effect;
-        let answer = self.answers.to(effect);
+        let answer = self.answers.to(effect, self.now.since(START));
         self.played.calls.push(Call {
             at: self.now.since(START),
             action: effect.action.clone(),

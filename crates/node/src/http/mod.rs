@@ -104,6 +104,7 @@ routes! {
     GET "/api/v1/policies" READ, policies::list: "Policies with what they are asked about, and how often each allowed, denied and asked.";
     GET "/api/v1/runs" READ, runs::list: "Runs, the newest first.";
     GET "/api/v1/runs/{id}" READ, runs::one: "A run with its steps.";
+    GET "/api/v1/runs/{id}/scenario" READ, why::scenario: "A scenario from a run that is over; `files` names what large events go to.";
     GET "/api/v1/outbox" READ, runs::outbox: "Effects without an answer.";
     GET "/api/v1/parked" READ, runs::parked: "Firings that wait for a person.";
     GET "/api/v1/freezes" READ, runs::freezes: "Freezes in force.";

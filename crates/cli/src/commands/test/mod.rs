@@ -1,11 +1,12 @@
 //! `ensue test`: scenarios in virtual time.
 //!
 //! Map: `folders` (which folders are configurations) → `play` (their scenarios, on all cores) → `show` and `junit` (what
-//! came of them); `watch` does it again whenever something changes.
+//! came of them); `watch` does it again whenever something changes. `record` writes a scenario from a run.
 
 mod folders;
 mod junit;
 mod play;
+mod record;
 mod show;
 mod watch;
 
@@ -20,6 +21,9 @@ use folders::Found;
 use play::{Item, Summary};
 
 pub(crate) fn test(test: &Test, output: Output) -> Result<(), Error> {
+    if let Some(run) = &test.record {
+        return record::record(test, run, output);
+    }
     let mut found = Found::default();
     for path in &test.paths {
         found.look(path)?;
