@@ -8,7 +8,8 @@
 //! (a verifying client against a node that is killed) → [`report`] and [`metrics`] → [`ingest`] with [`events`] and
 //! [`bare`] (the loop that it is compared to), [`chain`] with its
 //! [`load`], [`runs`] beside those of other engines, [`waiting`] (runs that do), [`matching`] over [`sets`] or files,
-//! [`correlate`] (the fold alone), [`replay`] (history through rules), [`ruled`] (the node with many rules).
+//! [`correlate`] (the fold alone), [`replay`] (history through rules), [`ruled`] (the node with many rules),
+//! [`scenarios`] (`ensue test`).
 
 // Counts become measurements here: what a float cannot tell apart is far below what is measured.
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -40,6 +41,7 @@ mod sets;
 mod correlate;
 mod replay;
 mod ruled;
+mod scenarios;
 
 use std::process::ExitCode;
 
@@ -72,6 +74,7 @@ Usage: ensue-bench COMMAND --binary PATH
   correlate [--keys N] [--events N]
                                  the fold, with 1,000 rules of which 100 remember, over so many live keys
   replay [--events N] [--seed S] history from a log through 100 rules, against the matching of the same events alone
+  scenarios [--scenarios N]      two hundred scenarios over ten rules, beside the check of the same folder
   rules [--rules N] [--events N] ingest to decided with so many rules (10,000), against the same with none
 ";
 
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Some("correlate") => correlate::run(words),
         Some("replay") => replay::run(words),
         Some("rules") => ruled::run(words),
+        Some("scenarios") => scenarios::run(words),
         _ => Err(USAGE.to_owned()),
     };
     match result {

@@ -11,6 +11,7 @@ const WHAT: &[(&str, bool)] = &[
     ("runs", true),
     ("waiting", true),
     ("rules", true),
+    ("scenarios", true),
     ("match", false),
     ("correlate", false),
     ("replay", false),

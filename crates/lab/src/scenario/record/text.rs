@@ -288,7 +288,7 @@ fn fails(failure: &Failure) -> Yaml {
         ("name", Some(Yaml::text(name))),
         ("message", Some(Yaml::text(message))),
         ("retryable", (*retryable != usual).then_some(Yaml::Value(Value::Bool(*retryable)))),
-        ("retryAfter", retry_after.map(|after| Yaml::Span(after))),
+        ("retryAfter", retry_after.map(Yaml::Span)),
         ("details", (!details.is_null()).then(|| Yaml::Value(details.clone()))),
     ])
 }
