@@ -18,9 +18,18 @@ pub struct Unfilled {
     pub message: String,
 }
 
+/// What a variable is, by its name and the default that the text has for it.
+pub type Lookup<'a> = dyn Fn(&str, Option<&str>) -> Option<String> + 'a;
+
+/// A variable's value; its default where it is not set.
+#[must_use]
+pub fn default_or(value: Option<String>, default: Option<&str>) -> Option<String> {
+    value.or_else(|| default.map(str::to_owned))
+}
+
 /// Puts values of the environment in their places. Values may not hold line breaks, quotes or `${{`: they would change
 /// what the document means, not only what it says.
-pub fn fill(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, Vec<Unfilled>> {
+pub fn fill(text: &str, lookup: &Lookup<'_>) -> Result<String, Vec<Unfilled>> {
     let (mut out, mut wrong) = (String::with_capacity(text.len()), Vec::new());
     let mut rest = text;
     while let Some(start) = rest.find("${{") {
@@ -67,8 +76,8 @@ fn variable(written: &str) -> Result<(&str, Option<&str>), String> {
     if name.is_empty() { Err("a name is missing after `env.`".to_owned()) } else { Ok((name, default)) }
 }
 
-fn value(name: &str, default: Option<&str>, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
-    let value = lookup(name).or_else(|| default.map(str::to_owned)).ok_or_else(|| {
+fn value(name: &str, default: Option<&str>, lookup: &Lookup<'_>) -> Result<String, String> {
+    let value = lookup(name, default).ok_or_else(|| {
         format!("the environment variable {name} is not set; set it, or write `${{{{ env.{name}.orValue(\"…\") }}}}`")
     })?;
     if value.contains(['\n', '\r', '"', '\'', '\\']) || value.contains("${{") {
@@ -95,11 +104,12 @@ fn unfilled(text: &str, at: usize, message: String) -> Unfilled {
 
 #[cfg(test)]
 mod tests {
-    use super::fill;
+    use super::{default_or, fill};
 
     #[test]
     fn values_take_their_places() {
-        let lookup = |name: &str| (name == "HOST").then(|| "example.com".to_owned());
+        let lookup =
+            |name: &str, default: Option<&str>| default_or((name == "HOST").then(|| "example.com".to_owned()), default);
         let cases = [
             ("url: https://${{ env.HOST }}/x", Ok("url: https://example.com/x")),
             ("a: ${{env.HOST}} b: ${{ event.data }}", Ok("a: example.com b: ${{ event.data }}")),
@@ -125,7 +135,7 @@ mod tests {
     #[test]
     fn a_value_never_changes_the_document() {
         for evil in ["a\nb: c", "\"", "'", "${{ secrets.X }}", "\\"] {
-            assert!(fill("x: \"${{ env.V }}\"", &|_| Some(evil.to_owned())).is_err(), "{evil:?}");
+            assert!(fill("x: \"${{ env.V }}\"", &|_, _| Some(evil.to_owned())).is_err(), "{evil:?}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ensue_engine::Verdict;
 use ensue_event::ours::{ConfigApplied, ConfigFile, Document};
 use ensue_event::{Key, Position};
+use ensue_lang::env::{Lookup, default_or};
 use ensue_lang::{Diagnostic, Kind};
 use ensue_pump::{Outgoing, pump};
 
@@ -134,11 +135,11 @@ pub(crate) struct Dropped {
 /// All manifests of a folder (`*.yaml`, `*.yml`), in the order of their paths, with the environment filled in; or the one
 /// file that is named. Hidden files and folders are left out.
 pub fn read_folder(folder: &Path) -> Result<Vec<ConfigFile>, Error> {
-    read_folder_with(folder, &|name| std::env::var(name).ok())
+    read_folder_with(folder, &|name, default| default_or(std::env::var(name).ok(), default))
 }
 
 /// The same with another environment.
-pub fn read_folder_with(folder: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<ConfigFile>, Error> {
+pub fn read_folder_with(folder: &Path, env: &Lookup<'_>) -> Result<Vec<ConfigFile>, Error> {
     let mut paths = Vec::new();
     let one = folder.is_file();
     let base = if one { folder.parent().unwrap_or(folder) } else { folder };

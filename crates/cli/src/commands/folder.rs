@@ -7,6 +7,7 @@ use std::path::Path;
 use ensue_engine::config::{Checked, check};
 use ensue_event::ours::ConfigFile;
 use ensue_lang::Severity;
+use ensue_lang::env::default_or;
 use indexmap::IndexMap;
 
 use crate::errors::Error;
@@ -60,8 +61,9 @@ fn filled(
     shapes: &BTreeMap<String, &'static str>,
 ) -> Result<Manifests, Error> {
     let unset = RefCell::new(BTreeSet::new());
-    let lookup = |name: &str| {
-        env.get(name).cloned().or_else(|| std::env::var(name).ok()).or_else(|| {
+    let lookup = |name: &str, default: Option<&str>| {
+        let value = env.get(name).cloned().or_else(|| std::env::var(name).ok());
+        default_or(value, default).or_else(|| {
             unset.borrow_mut().insert(name.to_owned());
             Some(shapes.get(name).map_or_else(|| name.to_owned(), |shape| (*shape).to_owned()))
         })

@@ -24,7 +24,7 @@ fn green(example: &str, least: usize) {
     manifests(&base, &base, &mut files);
     // The environment is filled in before anything is read.
     for file in &mut files {
-        file.text = ensue_lang::env::fill(&file.text, &|_| Some("https://example.com".to_owned())).unwrap();
+        file.text = ensue_lang::env::fill(&file.text, &|_, _| Some("https://example.com".to_owned())).unwrap();
     }
     let of = Configuration::of(files).unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
     assert!(of.scenarios().len() >= least);

@@ -104,7 +104,7 @@ impl Stage {
         )?;
         let program =
             std::env::current_exe().map_err(|why| Error::Other(format!("this program does not find itself: {why}")))?;
-        let environment = |name: &str| match name {
+        let environment = |name: &str, default: Option<&str>| match name {
             "APP_REPOSITORY" => Some(repositories.app()),
             "GITOPS_REPOSITORY" => Some(repositories.gitops()),
             "REGISTRY" => Some(registry.clone()),

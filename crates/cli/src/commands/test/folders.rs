@@ -81,7 +81,7 @@ fn ignored(folder: &Path) -> Result<Vec<String>, Error> {
 
 /// Whether a folder has manifests, and all of them are scenarios.
 fn only_scenarios(folder: &Path) -> bool {
-    let files = ensue_node::read_folder_with(folder, &|name| Some(name.to_owned())).unwrap_or_default();
+    let files = ensue_node::read_folder_with(folder, &|name, _| Some(name.to_owned())).unwrap_or_default();
     let mut kinds = files.iter().flat_map(|file| file.text.lines()).filter_map(|line| line.strip_prefix("kind:"));
     let kind = |text: &str| text.split('#').next().unwrap_or_default().trim().trim_matches('"') == "Scenario";
     kinds.next().is_some_and(kind) && kinds.all(kind)
