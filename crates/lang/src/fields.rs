@@ -782,4 +782,5 @@ const VERDICTS: &[&str] = &[
 ];
 
 /// Of runs, and of their steps.
-const STATUSES: &[&str] = &["running", "succeeded", "failed", "cancelled", "uncertain", "backoff", "skipped"];
+const STATUSES: &[&str] =
+    &["running", "succeeded", "failed", "cancelled", "uncertain", "backoff", "waiting", "asking", "skipped"];

@@ -110,7 +110,7 @@ impl Stage {
             "REGISTRY" => Some(registry.clone()),
             "ENSUE" => Some(program.display().to_string()),
             "EXAMPLE" => Some(example.display().to_string()),
-            other => std::env::var(other).ok(),
+            other => ensue_lang::env::default_or(std::env::var(other).ok(), default),
         };
         let files = ensue_node::read_folder_with(&example, &environment).map_err(|why| Error::Node(why.to_string()))?;
         let data = folder.join("data");

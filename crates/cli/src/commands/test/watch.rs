@@ -3,7 +3,7 @@
 //! The folders are looked at as the node looks at its own: a version counts when two looks in a row have seen it, since
 //! files are not written at once. Only configurations in which something changed are played again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -23,17 +23,25 @@ const DEPTH: usize = 16;
 /// What a file looked like: when it was changed, and its length.
 type Version = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 
+/// A configuration that was played.
+struct Known {
+    version: Version,
+    items: Vec<Item>,
+    /// Which scenarios passed when it could be played last.
+    passed: BTreeMap<String, bool>,
+}
+
 /// Never ends by itself.
 pub(super) fn watch(test: &Test, found: Found, output: Output) -> Result<(), Error> {
     let mut found = found;
-    let mut played: BTreeMap<PathBuf, (Version, Vec<Item>)> = BTreeMap::new();
+    let mut played: BTreeMap<PathBuf, Known> = BTreeMap::new();
     let mut last: BTreeMap<PathBuf, Version> = BTreeMap::new();
     loop {
         let seen: BTreeMap<PathBuf, Version> =
             found.configurations.iter().map(|path| (path.clone(), version(path))).collect();
         let stale: Vec<&PathBuf> = seen
             .iter()
-            .filter(|(path, version)| played.get(*path).is_none_or(|(before, _)| before != *version))
+            .filter(|(path, version)| played.get(*path).is_none_or(|known| known.version != **version))
             .map(|(path, _)| path)
             .collect();
         let first = played.is_empty();
@@ -58,7 +66,7 @@ fn again(
     test: &Test,
     stale: &[PathBuf],
     seen: &BTreeMap<PathBuf, Version>,
-    played: &mut BTreeMap<PathBuf, (Version, Vec<Item>)>,
+    played: &mut BTreeMap<PathBuf, Known>,
     output: Output,
 ) -> Result<(), Error> {
     let began = Instant::now();
@@ -77,11 +85,17 @@ fn again(
             items.push(item);
         });
         let version = seen.get(path).cloned().unwrap_or_default();
-        let before = played.insert(path.clone(), (version, items)).map(|(_, items)| items).unwrap_or_default();
-        let now = played.get(path).map_or(&[][..], |(_, items)| items.as_slice());
-        changes.extend(differences(&before, now));
+        let before = played.remove(path).map(|known| known.passed);
+        let now = passed(&items);
+        match (before.as_ref(), &now) {
+            (Some(before), Some(now)) => changes.extend(differences(before, now)),
+            (_, None) => changes.push(format!("cannot be played now: {}", path.display())),
+            (None, Some(_)) => {}
+        }
+        let passed = now.or(before).unwrap_or_default();
+        played.insert(path.clone(), Known { version, items, passed });
     }
-    let all = || played.values().flat_map(|(_, items)| items);
+    let all = || played.values().flat_map(|known| &known.items);
     show::end(&Summary::of(all(), began.elapsed()), &[], output);
     if !first && !output.report_for_programs() {
         let none = changes.is_empty().then(|| "as before".to_owned());
@@ -94,30 +108,31 @@ fn again(
 }
 
 /// What went another way than before, a line each.
-fn differences(before: &[Item], now: &[Item]) -> Vec<String> {
-    let known = how(before);
-    let new = how(now);
+fn differences(before: &BTreeMap<String, bool>, now: &BTreeMap<String, bool>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (name, good) in &new {
-        match (known.get(name), good) {
+    for (name, good) in now {
+        match (before.get(name), good) {
             (Some(false), true) => lines.push(format!("passes now: {name}")),
             (Some(true), false) => lines.push(format!("fails now: {name}")),
-            (None, _) if !before.is_empty() => lines.push(format!("new: {name}")),
+            (None, _) => lines.push(format!("new: {name}")),
             _ => {}
         }
     }
-    let gone: BTreeSet<&String> = known.keys().filter(|name| !new.contains_key(*name)).collect();
-    lines.extend(gone.into_iter().map(|name| format!("gone: {name}")));
+    lines.extend(before.keys().filter(|name| !now.contains_key(*name)).map(|name| format!("gone: {name}")));
     lines
 }
 
-fn how(items: &[Item]) -> BTreeMap<String, bool> {
-    let how = |item: &Item| match item {
-        Item::Case(case) => Some((case.name.name.clone(), case.good())),
-        Item::Unread { .. } | Item::Broken { .. } => Some(("the configuration".to_owned(), false)),
-        Item::Empty { .. } => None,
-    };
-    items.iter().filter_map(how).collect()
+/// Which scenarios passed; nothing where they could not be played.
+fn passed(items: &[Item]) -> Option<BTreeMap<String, bool>> {
+    let mut passed = BTreeMap::new();
+    for item in items {
+        match item {
+            Item::Case(case) => drop(passed.insert(case.name.name.clone(), case.good())),
+            Item::Unread { .. } | Item::Broken { .. } => return None,
+            Item::Empty { .. } => {}
+        }
+    }
+    Some(passed)
 }
 
 /// All files below, hidden ones too: a scenario may apply them, and events lie beside it.
