@@ -64,7 +64,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_measured_is_told_before_anything_is_built() {
-        assert!(run(&["speed".to_owned()]).unwrap_err().contains("ingest, loop, runs, waiting, rules, scenarios, match"));
+        assert!(
+            run(&["speed".to_owned()]).unwrap_err().contains("ingest, loop, runs, waiting, rules, scenarios, match")
+        );
         assert!(run(&[]).is_err());
     }
 }

@@ -106,7 +106,7 @@ fn the_examples_of_the_project_are_read_without_a_word() {
                 open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             } else if path.extension().is_some_and(|end| end == "yaml") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let text = ensue_lang::env::fill(&text, &|name| Some(format!("http://{name}"))).unwrap();
+                let text = ensue_lang::env::fill(&text, &|name, _| Some(format!("http://{name}"))).unwrap();
                 files.push(ensue_lang::SourceFile { path: path.display().to_string(), text });
             }
         }
