@@ -37,6 +37,17 @@ spec:
   when: { event: { type: [loop] } }
   steps: [ { id: again, emit: { type: loop } } ]
 ---
+apiVersion: ensue.dev/v1
+kind: Rule
+metadata: { name: ship }
+spec:
+  when: { event: { type: [ship] }, key: event.data.host }
+  steps:
+    - { id: ask, approve: { from: [sre], timeout: 1h } }
+    - { id: each, foreach: { items: "${{ event.data.parts }}", steps: [{ id: put, uses: http/request, connection: api, with: { method: PUT, path: "/part/${{ item }}" } }] } }
+    - { id: late, if: false, set: { a: 1 } }
+    - { id: post, uses: http/request, connection: api, with: { method: POST, path: /done } }
+---
 "##;
 
 fn outcome(spec: &str) -> Result<Outcome, Error> {
@@ -159,6 +170,51 @@ fn wrong_expectations_show_what_happened_instead() {
     run of default/order failed step said: Expression: /status: no such field `status` in steps.charge.outputs
     not mocked: ["http/request", "slack/post"]
     "##);
+}
+
+#[test]
+fn people_answer_and_actions_answer_by_step_and_arguments() {
+    let ship = |more: &str| {
+        format!(
+            "\n  given:\n    - {{ event: {{ type: ship, data: {{ host: a, parts: [left, right] }} }} }}\n{more}\n  actions:\n    \
+             http/request:\n      - {{ when: {{ step: post }}, uncertain: nobody knows }}\n      \
+             - {{ when: {{ with: {{ path: /part/right }} }}, sequence: [{{ fails: {{ name: Connect }} }}, {{ returns: {{}}, after: 2s }}] }}\n      \
+             - {{ returns: {{ status: 200 }}, after: 1s }}\n"
+        )
+    };
+    let approved = ship(
+        "    - { at: 1m, operator: { approve: ship, step: ask, by: bob, roles: [dev] } }
+    - { at: 2m, operator: { approve: ship, step: ask, by: anna, roles: [sre] } }
+    - { at: 1h, operator: { settle: ship, step: post, verdict: done, key: a } }
+    - { at: 2h, operator: { cancel: loop } }",
+    );
+    let expect = "  expect:
+    - { refused: bob }
+    - { refused: there is no run of default/loop }
+    - { action: http/request, step: put, times: 3 }
+    - { action: http/request, with: { path: /part/left }, at: 2m, times: 1 }
+    - { order: [put, put, put, post] }
+    - { run: ship, status: succeeded, key: a }
+    - { run: ship, step: late, status: skipped, times: 1 }
+    - { run: ship, step: put, status: succeeded, times: 2 }
+";
+    assert_eq!(differences(&format!("{approved}{expect}")), "");
+    let refused =
+        ship("    - { at: 1m, operator: { approve: ship, step: ask, refuse: true, by: anna, roles: [sre] } }");
+    let expect = "  expect:
+    - { action: http/request, times: 0 }
+    - { run: ship, step: ask, status: failed, error: Denied }
+    - { run: ship, status: failed, error: Denied }
+    - { order: [post, put] }
+";
+    let told = differences(&format!("{refused}{expect}"));
+    assert!(told.contains("post, put are called in this order at least once\n  happened  never\n"), "{told}");
+    assert_eq!(told.matches("expected  ").count(), 1, "{told}");
+}
+
+/// What was not as expected.
+fn differences(spec: &str) -> String {
+    outcome(spec).unwrap().differences.iter().map(ToString::to_string).collect()
 }
 
 #[test]

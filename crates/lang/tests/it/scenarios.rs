@@ -1,11 +1,53 @@
 //! Scenarios: what may be given and expected, and what is said about what may not.
 
-use ensue_lang::{Asks, Event, Happening, Manifests, Mock, Subject};
+use ensue_lang::{Asks, Event, Happening, Manifests, Mock, Subject, Verb};
 
 use super::{lines, read};
 
 const RULE: &str = "apiVersion: ensue.dev/v1\nkind: Rule\nmetadata: { name: r }\nspec: { when: { event: { type: [a] } }, steps: [] }\n---\n\
      apiVersion: ensue.dev/v1\nkind: Scenario\nmetadata: { name: s }\nspec:\n";
+
+#[test]
+fn what_people_ask_and_what_actions_answer() {
+    let text = "  env: { STAGE: prod }
+  given:
+    - { operator: { approve: r, step: ask, refuse: true, by: anna, roles: [sre], reason: not today } }
+    - { operator: { resume: r, from: a, key: [a, b] } }
+    - { operator: { thaw: { connection: api, discard: true } } }
+  actions:
+    http/request:
+      - { when: { rule: r, step: a, with: { num: 1 } }, fails: { retryable: true, retryAfter: 5s, details: { a: 1 } } }
+      - { uncertain: lost }
+  expect:
+    - { run: r, step: a, status: failed, error: Denied, key: k }
+    - { action: http/request, step: a, with: { num: 1 } }
+    - { order: [a, http/request] }
+";
+    let loaded = read(&format!("{RULE}{text}"));
+    assert_eq!(lines(&loaded), "");
+    let scenario = loaded.config.scenarios.values().next().unwrap();
+    assert_eq!(scenario.env["STAGE"], "prod");
+    let Happening::Operator { asks, by, roles, reason } = &scenario.given[0].what else { panic!() };
+    let refused = Verb::Approve { step: "ask".into(), refuse: true };
+    assert_eq!(*asks, Asks::Runs { rule: "r".into(), key: None, verb: refused });
+    assert_eq!((by.as_deref(), roles.len(), reason.as_deref()), (Some("anna"), 1, Some("not today")));
+    let Happening::Operator { asks: Asks::Runs { key, verb, .. }, .. } = &scenario.given[1].what else { panic!() };
+    assert_eq!((key.as_deref(), verb), (Some("[\"a\",\"b\"]"), &Verb::Resume { from: Some("a".into()) }));
+    let Happening::Operator { asks, .. } = &scenario.given[2].what else { panic!() };
+    assert_eq!(*asks, Asks::Thaw { connection: Some("api".into()), rule: None, discard: true });
+    let [first, second] = scenario.actions["http/request"].as_slice() else { panic!() };
+    assert_eq!((first.when.rule.as_deref(), first.when.step.as_deref()), (Some("r"), Some("a")));
+    assert!(matches!(first.mock, Mock::Fails { retryable: Some(true), retry_after: Some(5_000_000), .. }));
+    assert_eq!(second.mock, Mock::Uncertain("lost".into()));
+    let run = Subject::Run {
+        rule: "r".into(),
+        step: Some("a".into()),
+        status: Some("failed".into()),
+        error: Some("Denied".into()),
+    };
+    assert_eq!((&scenario.expect[0].subject, scenario.expect[0].key.as_deref()), (&run, Some("k")));
+    assert_eq!(scenario.expect[2].subject, Subject::Order(vec!["a".into(), "http/request".into()]));
+}
 
 #[test]
 fn everything_that_can_be_given_and_expected() {
@@ -100,6 +142,38 @@ fn what_is_wrong_is_told_with_its_place() {
         (
             "given: [], expect: [{ run: r, at: 1m }]",
             "9:39: error[exclusive]: `at` belongs to `rule` or `action` or `event` or `decision`\n",
+        ),
+        (
+            "given: [{ approve: { rule: r } }], expect: []",
+            "9:19: error[habit]: `approve` is not a field of an item of `given`; here it is `operator: {approve: RULE, step: STEP}`\n",
+        ),
+        (
+            "given: [{ operator: { approve: r } }], expect: []",
+            "9:29: error[missing-field]: `operator` with `approve` needs `step`; write step: the path of the step\n",
+        ),
+        (
+            "given: [{ operator: { cancel: r, step: a } }], expect: []",
+            "9:42: error[exclusive]: `step` belongs to `approve` or `skip` or `settle`\n",
+        ),
+        (
+            "given: [{ operator: { settle: r, step: a, verdict: maybe } }], expect: []",
+            "9:60: error[type]: `verdict` must be one of done, failed, retry, not the text \"maybe\"\n",
+        ),
+        (
+            "given: [], actions: { http/request: [{ when: { rule: q }, returns: 1 }] }, expect: []",
+            "9:62: error[unknown-reference]: there is no rule `q` in this configuration; there are: r\n",
+        ),
+        (
+            "given: [], actions: { http/request: { takes: 5s, returns: 1 } }, expect: []",
+            "9:47: error[habit]: `takes` is not a field of the answers of an action; here it is `after`\n",
+        ),
+        (
+            "given: [], expect: [{ step: a, status: skipped }]",
+            "9:29: error[missing-field]: an item of `expect` needs one of rule, action, run, event, decision, refused, order\n",
+        ),
+        (
+            "given: [], expect: [{ order: [git/comit, call/build] }]",
+            "9:39: error[unknown-action]: there is no action `git/comit`; did you mean `git/commit`?\n",
         ),
         // The rule may come with what is applied.
         ("given: [{ apply: x.yaml }], expect: [{ rule: later }]", ""),
