@@ -93,7 +93,7 @@ pub enum Stands {
 pub struct Undo {
     /// Its path.
     pub step: String,
-    /// The workflows that it was within.
+    /// The workflow that it was within, if it was within one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<Frame>,
     /// All that this branch did, which is an item of the step's; 0: the step itself.

@@ -179,19 +179,21 @@ impl Builder<'_> {
 
     /// Steps that a branch walks: a graph within the graph, with its own end.
     fn way(&mut self, prefix: &str, steps: &[Step], before: Option<&str>) -> Result<NodeId, Error> {
-        let (end, root) = self.root(0);
+        let (end, root) = self.root(0, 0);
         self.list(prefix, steps, before, end, root)
     }
 
     /// A step that a branch walks.
     fn way_of(&mut self, prefix: &str, step: &Step, before: Option<&str>, held: usize) -> Result<NodeId, Error> {
-        let (end, root) = self.root(held);
+        // What is taken back is taken back within the workflow that it was done in.
+        let frames = if held == 0 { 0 } else { self.calls.min(1) };
+        let (end, root) = self.root(held, frames);
         self.step(prefix, step, before, end, root)
     }
 
     /// The end and the region of a graph within the graph.
-    fn root(&mut self, held: usize) -> (NodeId, RegionId) {
-        let root = self.region(Region { held, undoes: true, ..Region::default() });
+    fn root(&mut self, held: usize, frames: usize) -> (NodeId, RegionId) {
+        let root = self.region(Region { held, frames, undoes: true, ..Region::default() });
         (self.plain("", NodeKind::End, root, 0), root)
     }
 

@@ -19,10 +19,10 @@ use ensue_lang::catalog::Idempotency;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::branch::{Branch, Branches, Failed, Held, Stands, TRUNK, Undo, named};
+use crate::branch::{Branch, Branches, Failed, Frame, Held, Stands, TRUNK, Undo, named};
 use crate::graph::{Graph, Node, NodeId, NodeKind};
 use crate::run::{Run, Status};
-use crate::scope::Names;
+use crate::scope::{self, Names};
 use crate::step::{Ask, StepState, StepStatus};
 
 pub use approve::ADMIN;
@@ -606,9 +606,11 @@ impl<'a> Machine<'a> {
     /// A step that has an `undo` is done.
     fn undoable(&mut self, path: &str) {
         if self.graph.undos.contains_key(path) {
+            // It may be taken back when the branches that this one came from have left the workflow.
+            let within = scope::frame(&self.names().line).map(|frame| Frame { undos: 0, ..frame.clone() });
             let here = self.here_mut();
             here.undos.retain(|undo| undo.step != path || undo.branch != 0);
-            here.undos.push(Undo { step: path.to_owned(), frames: here.at.frames.clone(), branch: 0 });
+            here.undos.push(Undo { step: path.to_owned(), frames: within.into_iter().collect(), branch: 0 });
         }
     }
 

@@ -63,7 +63,7 @@ impl Scope for Names<'_> {
 }
 
 /// The innermost called workflow.
-fn frame<'a>(line: &[&'a Branch]) -> Option<&'a Frame> {
+pub(crate) fn frame<'a>(line: &[&'a Branch]) -> Option<&'a Frame> {
     line.iter().find_map(|branch| branch.at.frames.last())
 }
 

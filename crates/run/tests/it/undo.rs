@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::kit::play;
+use crate::kit::{play, play_with};
 
 #[test]
 fn in_reverse_when_the_run_fails() {
@@ -268,5 +268,45 @@ steps:
       a succeeded {"exitCode":3}
       b succeeded {"exitCode":3}
       c succeeded {}
+    "#);
+}
+
+#[test]
+fn of_a_workflow_that_came_back_with_its_inputs() {
+    // What was done in an item, a branch or a list with `needs` is taken back after the workflow around them has ended.
+    let workflow = r#"
+kind: Workflow
+metadata: { name: ship }
+spec:
+  inputs: { to: { type: text } }
+  steps:
+    - { id: a, set: { x: "${{ inputs.to }}" }, undo: { id: un_a, emit: { type: "a-${{ inputs.to }}-${{ steps.a.outputs.x }}" } } }
+    - { id: b, needs: [a], foreach: { items: "${{ [1] }}", steps: [ { id: c, set: { x: 1 }, undo: { id: un_c, emit: { type: "c-${{ inputs.to }}-${{ item }}" } } } ] } }
+    - { id: d, needs: [b], parallel: { branches: [ [ { id: e, set: { x: 1 }, undo: { id: un_e, uses: exec/run, connection: shell, with: { argv: ["e-${{ inputs.to }}"] }, catch: [ { steps: [ { id: noted, emit: { type: "caught-${{ inputs.to }}" } } ] } ] } } ] ] } }
+"#;
+    let spec = r#"
+steps:
+  - { id: ship, workflow: ship, with: { to: eu } }
+  - { id: last, fail: enough }
+"#;
+    assert_snapshot!(play_with(spec, workflow, "ship/un_e fails Denied"), @r#"
+    > start
+      do ship/un_e.1 exec/run {"argv":["e-eu"]}
+    > ship/un_e fails Denied
+      emit caught-eu
+      emit c-eu-1
+      emit a-eu-eu
+      over
+    = failed at last: StepFailed: enough
+      last failed StepFailed: enough
+      ship succeeded {}
+      ship/a succeeded {"x":"eu"}
+      ship/a~ succeeded
+      ship/b succeeded {"count":1,"results":[{"c":{"x":1}}]}
+      ship/d succeeded {"others":[],"succeeded":["0"]}
+      ship/e succeeded {"x":1}
+      ship/noted succeeded {"id":"1a2dd3ab9fe6f33d927adcedb98db1ca"}
+      ship/un_a succeeded {"id":"38b4b1e861ac6e12a8779231d5cd586a"}
+      ship/un_e succeeded Denied: it says Denied
     "#);
 }
