@@ -76,7 +76,10 @@ fn show(run: &Value, output: Output) {
     ));
     output.line(format!("started {}  finished {}", time(run.get("started")), time(run.get("finished"))));
     if let Some(message) = run.pointer("/failed/error/message") {
-        output.line(format!("failed at {}: {}", cell(run.pointer("/failed/step")), cell(Some(message))));
+        // A rollback ends a run at no step of its own.
+        let at = cell(run.pointer("/failed/step"));
+        let at = if at.is_empty() { "ended".to_owned() } else { format!("failed at {at}") };
+        output.line(format!("{at}: {}", cell(Some(message))));
     }
     for waits in run.get("waitsFor").and_then(Value::as_array).into_iter().flatten() {
         output.line(format!("waits for {}", awaited(waits, run)));
