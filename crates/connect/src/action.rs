@@ -7,10 +7,11 @@ use ensue_event::ours::{Answer, Failure};
 use ensue_event::{Key, Span};
 use serde_json::Value;
 
+use crate::log::Log;
 use crate::world::World;
 
 /// One try of one effect.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Call {
     /// The effect: the idempotency key that all automatic tries share.
     pub effect: Key,
@@ -32,6 +33,8 @@ pub struct Call {
     pub timeout: Span,
     /// What else the marks say that are left in the world; may be empty.
     pub cause: String,
+    /// Where it says what it does, while it goes on.
+    pub log: Log,
 }
 
 /// A connection as its document says; secrets are handles.

@@ -9,10 +9,12 @@
 //! - A call is one try. Whatever goes wrong is an [`ensue_event::ours::Answer`]; nothing panics, nothing is retried here.
 //! - A secret's value exists between the moment of acting and its end. Configurations hold handles, answers are redacted.
 //! - The address that was checked is the address that is dialled, on redirects too.
-//! - No program is run through a shell, and none outlives its call.
+//! - No program is run through a shell. When its call is dropped its whole process group is asked to end and, after a
+//!   grace, killed; [`Silence`] says when nothing is left of it.
+//! - What a call says while it goes on is redacted before it leaves this crate, also where a secret is cut in two.
 //!
 //! Map, in the order in which data meets it: [`source`] (what a delivery becomes) → `github`, `registry`, `webhook`, the
-//! source half of `http`, and [`schedule`] → [`secrets`] → [`action`] and [`world`] (a call becomes an answer) → [`net`]
+//! source half of `http`, and [`schedule`] → [`secrets`] → [`Log`] (what a call says meanwhile) → [`action`] and [`world`] (a call becomes an answer) → [`net`]
 //! (going out over HTTP) and `process` (running programs) → `http`, [`git`], `slack`, `exec`.
 //!
 //! Each system is a cargo feature of its name; all are on by default.
@@ -51,6 +53,8 @@ pub mod schedule;
 #[cfg(feature = "webhook")]
 mod webhook;
 
+mod log;
+
 pub mod action;
 pub mod world;
 
@@ -69,6 +73,7 @@ mod http;
 mod slack;
 
 pub use action::{Action, Call, Connection, actions};
+pub use log::{Log, Silence, Sink};
 #[cfg(feature = "schedule")]
 pub use schedule::Schedule;
 pub use secrets::{MissingSecret, Provider, Resolved, Secrets};

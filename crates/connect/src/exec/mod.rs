@@ -2,18 +2,21 @@
 //!
 //! There is no shell: arguments are a list, values are never spliced into a command line. The environment is empty but
 //! for `PATH`, `HOME`, `LANG`, what connection and step give, and why it runs (`ENSUE_RUN`, `ENSUE_EFFECT`). The program
-//! and all that it starts are one process group, which ends with it or with its timeout.
+//! and all that it starts are one process group, which ends with it. At its timeout, without a sign of life for longer
+//! than `heartbeat`, or when its run goes on without it, the group gets SIGTERM, and SIGKILL five seconds later.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 
+use ensue_event::Span;
 use ensue_event::ours::{Answer, Failure};
+use ensue_expr::duration;
 use serde_json::{Value, json};
 
 use crate::action::{Action, Call, answer, denied, wrong};
-use crate::process::{self, Ended, Program};
+use crate::process::{self, End, Ended, Program, Pulse};
 use crate::secrets::{Resolved, handle, holds_handle, scalar};
 use crate::world::World;
 
@@ -47,26 +50,48 @@ async fn run(call: &Call, world: &World) -> Result<Value, Failure> {
         return Err(denied("programs are not run here: the connection does not say `enabled: true`"));
     }
     let argv = argv(call)?;
-    let env = environment(call, &config, world)?;
-    // Lives as long as the program: a fresh folder for each try.
-    let fresh;
+    let mut env = environment(call, &config, world)?;
+    // Live as long as the program: a fresh folder for each try.
+    let mut keeps = Vec::new();
     let dir = match config.text("dir") {
         Some(dir) => PathBuf::from(dir),
-        None => {
-            fresh = tempfile::Builder::new().prefix("ensue-exec-").tempdir();
-            let fresh = fresh.as_ref().map_err(|error| wrong(format!("no folder to run in can be made: {error}")))?;
-            fresh.path().to_owned()
+        None => fresh(&mut keeps)?,
+    };
+    let pulse = match heartbeat(call)? {
+        Some(within) => {
+            let file = fresh(&mut keeps)?.join("heartbeat");
+            env.insert("ENSUE_HEARTBEAT".into(), file.clone().into());
+            Some(Pulse { within: within.to_std(), file })
         }
+        None => None,
     };
     let keep = config.get("maxOutput").and_then(Value::as_u64).and_then(|keep| usize::try_from(keep).ok());
     let stdin = call.text("stdin").unwrap_or_default().as_bytes().to_vec();
     let name = argv.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let shown_dir = dir.display().to_string();
-    let program = Program { argv, env, dir, stdin, keep: keep.unwrap_or(KEEP) };
+    let (out, err) = (call.log.clone(), call.log.clone());
+    let program = Program { argv, env, dir, stdin, keep: keep.unwrap_or(KEEP), out, err, pulse, keeps };
     let ended = process::run(program)
         .await
         .map_err(|error| wrong(format!("`{name}` cannot be started in {shown_dir}: {error}")))?;
-    outcome(&name, &ended, &call.numbers("expect"))
+    outcome(&name, &ended, call)
+}
+
+fn fresh(keeps: &mut Vec<tempfile::TempDir>) -> Result<PathBuf, Failure> {
+    let made = tempfile::Builder::new().prefix("ensue-exec-").tempdir();
+    let made = made.map_err(|error| wrong(format!("no folder to run in can be made: {error}")))?;
+    let path = made.path().to_owned();
+    keeps.push(made);
+    Ok(path)
+}
+
+/// How often the program must give a sign of life, if it must.
+fn heartbeat(call: &Call) -> Result<Option<Span>, Failure> {
+    let Some(written) = call.text("heartbeat") else { return Ok(None) };
+    match duration::parse(written) {
+        Ok(micros) if micros > 0 => Ok(Some(Span(micros))),
+        _ => Err(wrong(format!("`heartbeat: {written}` is not a duration such as 30s or 5m"))),
+    }
 }
 
 fn argv(call: &Call) -> Result<Vec<OsString>, Failure> {
@@ -127,10 +152,18 @@ fn own_secret(call: &Call, config: &Resolved, world: &World, name: &str) -> Resu
     Ok(one.text("value").unwrap_or_default().to_owned())
 }
 
-fn outcome(name: &str, ended: &Ended, expect: &[i64]) -> Result<Value, Failure> {
-    let (stdout, stderr) = (ended.stdout.text(), ended.stderr.text());
-    let Some(code) = ended.status.code() else {
-        let signal = ended.status.signal().unwrap_or(0);
+fn outcome(name: &str, ended: &Ended, call: &Call) -> Result<Value, Failure> {
+    let (stdout, stderr, expect) = (ended.stdout.text(), ended.stderr.text(), call.numbers("expect"));
+    let status = match ended.end {
+        End::Exited(status) => status,
+        End::Silent => {
+            let within = call.text("heartbeat").unwrap_or_default();
+            let what = format!("`{name}` gave no sign of life for {within}, its `heartbeat`, and was ended");
+            return Err(Failure { name: "Timeout".to_owned(), ..failed(what, Value::Null, &stdout, &stderr) });
+        }
+    };
+    let Some(code) = status.code() else {
+        let signal = status.signal().unwrap_or(0);
         return Err(failed(format!("`{name}` was ended by signal {signal}"), Value::Null, &stdout, &stderr));
     };
     let good = if expect.is_empty() { code == 0 } else { expect.contains(&i64::from(code)) };

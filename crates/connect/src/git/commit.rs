@@ -56,7 +56,7 @@ async fn commit(call: &Call, world: &World) -> Result<Value, Failure> {
     let changes = changes(call)?;
     let lock = world.repositories.lock(config.text("url").unwrap_or_default());
     let _one_at_a_time = lock.lock().await;
-    let repository = Repository::open(&config, world.cache()).await?;
+    let repository = Repository::open(&config, world.cache(), &call.log).await?;
     let work = Work { call, repository: &repository, branch, message, changes: &changes };
     let result = work.run().await;
     repository.release();
@@ -84,15 +84,24 @@ impl Work<'_> {
         let mut races = 0;
         loop {
             let head = self.repository.fetch(self.branch).await.map_err(said)?;
+            self.call.log.line(&format!("{} is at {head}", self.branch));
             if let Some(done) = self.earlier(&head).await.map_err(said)? {
+                self.call.log.line(&format!("{done} was made by an earlier try"));
                 return self.outputs(&done, true).await.map_err(said);
             }
             let Some(commit) = self.make(&head).await? else {
+                self.call.log.line("nothing is to be changed");
                 return Ok(json!({ "commit": head, "changed": false, "files": [] }));
             };
             match self.repository.push(&commit, self.branch).await {
-                Ok(()) => return self.outputs(&commit, true).await.map_err(said),
-                Err(failed) if meaning(&failed) == Meaning::Race && races < RACES => races += 1,
+                Ok(()) => {
+                    self.call.log.line(&format!("{commit} is pushed to {}", self.branch));
+                    return self.outputs(&commit, true).await.map_err(said);
+                }
+                Err(failed) if meaning(&failed) == Meaning::Race && races < RACES => {
+                    self.call.log.line("somebody else was faster; once more, on top of that");
+                    races += 1;
+                }
                 Err(failed) => return Err(failure(&failed, self.branch)),
             }
         }

@@ -9,7 +9,8 @@ use ensue_event::Digest;
 use ensue_event::ours::Failure;
 
 use crate::action::wrong;
-use crate::process::{self, Program};
+use crate::log::Log;
+use crate::process::{self, End, Program};
 use crate::secrets::Resolved;
 
 /// How many commits of a branch are fetched: the history in which our own earlier commit is looked for.
@@ -41,6 +42,7 @@ pub(super) struct Repository {
     url: String,
     dir: PathBuf,
     env: BTreeMap<OsString, OsString>,
+    log: Log,
     /// Holds the program that answers git's questions for credentials.
     _askpass: Option<tempfile::TempDir>,
 }
@@ -54,14 +56,14 @@ pub(super) struct Failed {
 }
 
 impl Repository {
-    pub(super) async fn open(config: &Resolved, cache: &Path) -> Result<Repository, Failure> {
+    pub(super) async fn open(config: &Resolved, cache: &Path, log: &Log) -> Result<Repository, Failure> {
         let url = config.text("url").unwrap_or_default().to_owned();
         if url.is_empty() || url.starts_with('-') || url.contains(char::is_control) {
             return Err(wrong("`url` of the connection is not the address of a repository"));
         }
         let dir = cache.join("git").join(Digest::of(url.as_bytes()).to_string());
         let (env, askpass) = environment(config, &dir)?;
-        let repository = Repository { url, dir, env, _askpass: askpass };
+        let repository = Repository { url, dir, env, log: log.clone(), _askpass: askpass };
         repository.prepare().await?;
         Ok(repository)
     }
@@ -137,7 +139,16 @@ impl Repository {
         let mut env = self.env.clone();
         env.extend(more.iter().map(|(name, value)| (OsString::from(name), value.as_os_str().to_owned())));
         let command = arguments.first().copied().unwrap_or_default().to_owned();
-        let program = Program { argv, env, dir: self.dir.clone(), stdin: stdin.to_vec(), keep: OUTPUT };
+        let program = Program {
+            argv,
+            env,
+            dir: self.dir.clone(),
+            stdin: stdin.to_vec(),
+            keep: OUTPUT,
+            // What it prints is data to us; what it complains of is for who reads the log.
+            err: self.log.clone(),
+            ..Program::default()
+        };
         let ended = match process::run(program).await {
             Ok(ended) => ended,
             Err(error) => {
@@ -145,7 +156,7 @@ impl Repository {
                 return Err(Failed { command, stderr, stdout: String::new() });
             }
         };
-        if !ended.status.success() {
+        if !matches!(ended.end, End::Exited(status) if status.success()) {
             return Err(Failed { command, stderr: ended.stderr.text(), stdout: ended.stdout.text() });
         }
         if !ended.stdout.whole() {

@@ -67,7 +67,7 @@ async fn send(repeatable: bool, call: &Call, world: &World) -> Result<Value, Fai
         [] => status.is_success(),
         some => some.contains(&i64::from(status.as_u16())),
     };
-    let response = world.clients.send(request, good).await?;
+    let response = world.clients.send(request, &call.log, good).await?;
     if good(response.status) { Ok(outputs(&response)) } else { Err(status_failure(&shown, &response)) }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ensue_event::ours::Failure;
@@ -19,6 +19,7 @@ use serde_json::json;
 
 use super::address::{Cidr, is_public};
 use crate::action::{denied, wrong};
+use crate::log::Log;
 
 /// How much of an answer is read. More is no answer to an automation, but a download.
 const MAX_BODY: usize = 1 << 20;
@@ -121,10 +122,30 @@ impl Clients {
         Clients { lookup, clients: Mutex::default() }
     }
 
-    /// Sends a request, once; a redirect is followed unless its status is `wanted` by the caller.
+    /// Sends a request, once; a redirect is followed unless its status is `wanted` by the caller. The log gets a line
+    /// for it and one for what came of it.
     pub(crate) async fn send(
         &self,
+        request: Request,
+        log: &Log,
+        wanted: impl Fn(StatusCode) -> bool,
+    ) -> Result<Response, Failure> {
+        let size = |body: &Bytes| format!(", {} bytes", body.len());
+        log.line(&format!("> {}{}", request.shown, request.body.as_ref().map(size).unwrap_or_default()));
+        let began = Instant::now();
+        let came = self.follow(request, log, wanted).await;
+        let took = began.elapsed().as_millis();
+        match &came {
+            Ok(response) => log.line(&format!("< {}{} after {took} ms", response.status, size(&response.body))),
+            Err(failure) => log.line(&format!("! {}: {} after {took} ms", failure.name, failure.message)),
+        }
+        came
+    }
+
+    async fn follow(
+        &self,
         mut request: Request,
+        log: &Log,
         wanted: impl Fn(StatusCode) -> bool,
     ) -> Result<Response, Failure> {
         let client = self.client(&request.allowed)?;
@@ -147,6 +168,7 @@ impl Clients {
                     if redirects > MAX_REDIRECTS {
                         return Err(wrong(format!("{} was redirected more than {MAX_REDIRECTS} times", request.shown)));
                     }
+                    log.line(&format!("< {}, and on to {}", response.status(), next.origin().ascii_serialization()));
                     follow(&mut request, next, response.status())?;
                 }
                 _ => return read(response, &request).await,

@@ -122,6 +122,16 @@ impl Secrets {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).redact(text)
     }
 
+    /// The same for bytes: a program's output need not be text.
+    pub(crate) fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).redact_bytes(bytes)
+    }
+
+    /// How many of these bytes can be redacted although more are to come: no value that may have begun is cut in two.
+    pub(crate) fn settled(&self, bytes: &[u8]) -> usize {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).settled(bytes)
+    }
+
     /// The same for every text in a JSON value, keys and numbers included.
     #[must_use]
     pub fn redact_value(&self, value: Value) -> Value {

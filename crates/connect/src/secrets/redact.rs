@@ -1,15 +1,16 @@
 //! Taking secrets out of text again.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 /// What a secret becomes.
-const MASK: &str = "***";
+const MASK: &[u8] = b"***";
 /// Shorter values would take ordinary words with them.
 const SHORTEST: usize = 6;
 /// How many values are remembered: rotation must not grow memory for ever, and every text is searched for each of them.
@@ -19,8 +20,8 @@ const MOST: usize = 512;
 #[derive(Default)]
 pub(super) struct Known {
     values: VecDeque<String>,
-    /// The forms, the longest first: one value may be a part of another.
-    forms: Vec<String>,
+    /// The forms, ready to be looked for.
+    forms: Vec<Finder<'static>>,
 }
 
 impl fmt::Debug for Known {
@@ -42,19 +43,68 @@ impl Known {
         if self.values.len() > MOST {
             self.values.pop_front();
         }
-        let all: BTreeSet<(Reverse<usize>, String)> =
-            self.values.iter().flat_map(|value| forms(value)).map(|form| (Reverse(form.len()), form)).collect();
-        self.forms = all.into_iter().map(|(_, form)| form).collect();
+        let all: BTreeSet<String> = self.values.iter().flat_map(|value| forms(value)).collect();
+        self.forms = all.iter().map(|form| Finder::new(form).into_owned()).collect();
     }
 
     pub(super) fn redact(&self, text: &str) -> String {
-        let mut out = text.to_owned();
-        for form in &self.forms {
-            if out.contains(form.as_str()) {
-                out = out.replace(form.as_str(), MASK);
+        // A form is whole characters, and so is what lies between two of them.
+        String::from_utf8_lossy(&self.redact_bytes(text.as_bytes())).into_owned()
+    }
+
+    pub(super) fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(bytes.len());
+        let mut from = 0;
+        for found in self.spans(bytes) {
+            out.extend_from_slice(bytes.get(from..found.start).unwrap_or_default());
+            out.extend_from_slice(MASK);
+            from = found.end;
+        }
+        out.extend_from_slice(bytes.get(from..).unwrap_or_default());
+        out
+    }
+
+    /// Whether a form stands anywhere in these bytes.
+    pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
+        self.forms.iter().any(|form| form.find(bytes).is_some())
+    }
+
+    /// How many of these bytes, the beginning of more to come, can be redacted and let go now: at their end a form may
+    /// have begun, and a longer one may hold what looks like a whole one.
+    pub(super) fn settled(&self, bytes: &[u8]) -> usize {
+        let begun = |form: &Finder<'_>| {
+            let form = form.needle();
+            let longest = form.len().saturating_sub(1).min(bytes.len());
+            (1..=longest).rev().find(|len| bytes.ends_with(form.get(..*len).unwrap_or_default())).unwrap_or(0)
+        };
+        let mut until = bytes.len() - self.forms.iter().map(begun).max().unwrap_or(0);
+        for found in self.spans(bytes).iter().rev() {
+            if found.start < until && until < found.end {
+                until = found.start;
             }
         }
-        out
+        until
+    }
+
+    /// Where forms stand, in order; those that overlap are one.
+    fn spans(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let mut all: Vec<Range<usize>> = Vec::new();
+        for form in &self.forms {
+            let mut from = 0;
+            while let Some(at) = bytes.get(from..).and_then(|rest| form.find(rest)) {
+                all.push(from + at..from + at + form.needle().len());
+                from += at + 1;
+            }
+        }
+        all.sort_by_key(|span| (span.start, span.end));
+        let mut merged: Vec<Range<usize>> = Vec::new();
+        for span in all {
+            match merged.last_mut() {
+                Some(last) if span.start < last.end => last.end = last.end.max(span.end),
+                _ => merged.push(span),
+            }
+        }
+        merged
     }
 
     pub(super) fn redact_value(&self, value: Value) -> Value {
@@ -66,7 +116,11 @@ impl Known {
             }
             Value::Number(number) => {
                 let text = number.to_string();
-                if self.redact(&text) == text { Value::Number(number) } else { Value::String(MASK.to_owned()) }
+                if self.is_in(text.as_bytes()) {
+                    Value::String(String::from_utf8_lossy(MASK).into_owned())
+                } else {
+                    Value::Number(number)
+                }
             }
             other => other,
         }

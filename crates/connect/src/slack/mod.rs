@@ -72,7 +72,7 @@ async fn post(call: &Call, world: &World) -> Result<Value, Failure> {
         repeatable: false,
         shown: "Slack".to_owned(),
     };
-    let response = world.clients.send(request, |status| status.is_success()).await?;
+    let response = world.clients.send(request, &call.log, |status| status.is_success()).await?;
     if response.status.is_success() { Ok(json!({})) } else { Err(refused(&response)) }
 }
 

@@ -13,7 +13,7 @@ fn run(argv: &[&str], more: Value) -> ensue_connect::Call {
     call("exec/run", Some(json!({ "enabled": true })), with)
 }
 
-fn sh(script: &str) -> ensue_connect::Call {
+pub(crate) fn sh(script: &str) -> ensue_connect::Call {
     run(&["sh", "-c", script], json!({}))
 }
 
@@ -131,13 +131,13 @@ fn alive(pid: &str) -> bool {
 }
 
 /// Waits for the kernel, which kills at its own pace.
-fn gone(pid: &str) -> bool {
+pub(crate) async fn gone(pid: &str) -> bool {
     let begin = Instant::now();
     while alive(pid) {
         if begin.elapsed() > Duration::from_secs(5) {
             return false;
         }
-        std::thread::yield_now();
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     true
 }
@@ -153,7 +153,7 @@ async fn a_timeout_ends_the_whole_group() {
     assert_eq!(failure.name, "Timeout");
     assert!(begin.elapsed() < Duration::from_secs(5));
     for pid in std::fs::read_to_string(&file).unwrap().split_whitespace() {
-        assert!(gone(pid), "{pid} lives");
+        assert!(gone(pid).await, "{pid} lives");
     }
 }
 
@@ -163,5 +163,29 @@ async fn what_a_program_leaves_behind_ends_with_it() {
     let begin = Instant::now();
     let out = ok(world.perform(sh("sleep 300 & echo $!")).await);
     assert!(begin.elapsed() < Duration::from_secs(5));
-    assert!(gone(out["stdout"].as_str().unwrap().trim()));
+    assert!(gone(out["stdout"].as_str().unwrap().trim()).await);
+}
+
+#[tokio::test]
+async fn a_program_that_gives_no_sign_of_life_is_ended() {
+    let Fixture { world, dir } = world(&[]);
+    let file = dir.path().join("pids");
+    let beat = |script: &str| run(&["sh", "-c", script], json!({ "heartbeat": "400ms" }));
+    let begin = Instant::now();
+    let failure =
+        err(world.perform(beat(&format!("echo begun; sleep 300 & echo $! $$ > {}; wait", file.display()))).await);
+    assert_eq!(failure.name, "Timeout");
+    assert!(failure.retryable && failure.message.contains("no sign of life for 400ms"), "{}", failure.message);
+    assert_eq!(failure.details["stdout"], "begun\n");
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    for pid in std::fs::read_to_string(&file).unwrap().split_whitespace() {
+        assert!(gone(pid).await, "{pid} lives");
+    }
+    // Output is a sign of life, and so is a touch of the file that the program is told of.
+    for sign in ["echo .", "touch \"$ENSUE_HEARTBEAT\""] {
+        let out = ok(world.perform(beat(&format!("for i in 1 2 3 4 5; do sleep 0.2; {sign}; done"))).await);
+        assert_eq!(out["exitCode"], 0, "{sign}");
+    }
+    let failure = err(world.perform(run(&["true"], json!({ "heartbeat": "soon" }))).await);
+    assert!(failure.message.contains("`heartbeat: soon` is not a duration"), "{}", failure.message);
 }

@@ -26,6 +26,7 @@ mod edit;
 mod exec;
 mod git;
 mod http;
+mod log;
 mod slack;
 
 mod catalog;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ensue_connect::{Call, Connection, Delivery, Provider, Received, Refusal, Resolved, Secrets, World, webhook};
+use ensue_connect::{Call, Connection, Delivery, Log, Provider, Received, Refusal, Resolved, Secrets, World, webhook};
 use ensue_event::ours::{Answer, Failure};
 use ensue_event::{Key, Span, Time};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -70,6 +70,7 @@ pub(crate) fn call(action: &str, connection: Option<Value>, with: Value) -> Call
         with,
         timeout: Span::secs(20),
         cause: String::new(),
+        log: Log::default(),
     }
 }
 

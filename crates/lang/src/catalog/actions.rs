@@ -103,6 +103,11 @@ pub static ACTIONS: &[ActionSpec] = &[
                 Field::new("env", Ty::Map(&Ty::MaybeSecret), "Environment variables beside the connection's."),
                 Field::new("stdin", Ty::Text, "What the program reads on standard input."),
                 Field::new("expect", Ty::List(&Ty::Int(0, 255)), "The exit codes that are a success; 0 if left out."),
+                Field::new(
+                    "heartbeat",
+                    Ty::Duration,
+                    "How often it must give a sign of life: a byte of output, or a touch of the file that ENSUE_HEARTBEAT names.",
+                ),
             ],
             one_of: &[],
             habits: &[("command", "argv"), ("cmd", "argv"), ("args", "argv"), ("run", "argv"), ("environment", "env")],
