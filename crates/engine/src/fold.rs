@@ -36,6 +36,8 @@ pub struct Engine {
     pub(crate) emitted: u32,
     /// Effects that became ready at the record at hand.
     pub(crate) ready: Vec<Key>,
+    /// Effects that their runs went on without at the record at hand.
+    pub(crate) cancelled: Vec<Key>,
     /// Rows of `locks` in which a slot came free.
     pub(crate) freed: VecDeque<Key>,
     /// Whether they are being looked at.
@@ -76,6 +78,9 @@ pub struct Outcome {
     pub emitted: u32,
     /// Effects that became ready; their rows are in the outbox.
     pub ready: Vec<Key>,
+    /// Effects that their runs went on without; their rows are gone. One that is under way is to be stopped: nothing waits
+    /// for its answer.
+    pub cancelled: Vec<Key>,
 }
 
 /// A record that cannot be folded.
@@ -124,6 +129,7 @@ impl Engine {
             at: Time::MIN,
             emitted: 0,
             ready: Vec::new(),
+            cancelled: Vec::new(),
             freed: VecDeque::new(),
             seating: false,
             denied: VecDeque::new(),
@@ -176,6 +182,7 @@ impl Engine {
         }
         (self.position, self.at, self.emitted) = (record.position, record.at, 0);
         self.ready.clear();
+        self.cancelled.clear();
         self.freed.clear();
         self.seating = false;
         self.denied.clear();
@@ -199,7 +206,8 @@ impl Engine {
             self.now = record.at;
         }
         (self.state.meta.folded, self.state.meta.at) = (Some(record.position), record.at);
-        Ok(Outcome { emitted: self.emitted, ready: std::mem::take(&mut self.ready) })
+        let (ready, cancelled) = (std::mem::take(&mut self.ready), std::mem::take(&mut self.cancelled));
+        Ok(Outcome { emitted: self.emitted, ready, cancelled })
     }
 
     /// Applies what the record at hand changed.
@@ -217,6 +225,7 @@ impl Engine {
         self.next_config = None;
         self.ready.clear();
         self.lookout.stale = true;
+        self.cancelled.clear();
     }
 
     /// Sets a record aside: what was decided at it is nothing, and the fold goes on after it. A firing is held for a

@@ -202,6 +202,7 @@ impl Engine {
             Command::Forget(effect) => {
                 self.forget_asks(run.id, effect);
                 self.state.outbox.delete(&effect);
+                self.cancelled.push(effect);
             }
             Command::Emit(said) => self.say(run, *said),
             Command::Over => self.over(run),

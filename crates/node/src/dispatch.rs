@@ -1,15 +1,17 @@
 //! Doing what was decided: one task for each effect, its answer to the log.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ensue_connect::{Call, Connection as Way, World};
+use ensue_connect::{Call, Connection as Way, Log, Sink, World};
 use ensue_engine::Outboxed;
+use ensue_event::Key;
 use ensue_event::ours::{Answer, Attempt};
 use ensue_lang::{Connection, Name};
 use ensue_pump::{Pump, pump};
 use ensue_state::Sqlite;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::metrics::Metrics;
@@ -17,6 +19,8 @@ use crate::queue::{Queue, Refused};
 
 /// How long an answer waits before it is offered again to a disk that is full.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How long what was cut off may take to be gone: a program has five seconds before it is killed.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// An effect with the connection that it goes through.
 pub(crate) struct Job {
@@ -27,7 +31,7 @@ pub(crate) struct Job {
 impl Job {
     /// The connection is that of the configuration in force: limits, endpoints and secrets are those of now, not those
     /// of when the run began.
-    pub(crate) fn of(row: Outboxed, pump: &Pump<Sqlite>) -> Job {
+    fn of(row: Outboxed, pump: &Pump<Sqlite>) -> Job {
         let name = row.effect.connection.as_deref().and_then(|name| name.split_once('/'));
         let connection = name.and_then(|(namespace, name)| {
             pump.engine().config().config.connections.get(&Name::new(namespace, name)).cloned()
@@ -51,39 +55,96 @@ impl Answered {
     }
 }
 
+/// What is asked of the dispatcher, in this order.
+pub(crate) enum Order {
+    /// Perform this.
+    Do(Box<Job>),
+    /// Stop what is under way for this effect: nothing waits for its answer.
+    Stop(Key),
+}
+
+impl Order {
+    pub(crate) fn of(row: Outboxed, pump: &Pump<Sqlite>) -> Order {
+        Order::Do(Box::new(Job::of(row, pump)))
+    }
+}
+
+/// What the tries share.
+pub(crate) struct Dispatcher {
+    pub(crate) world: Arc<World>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) answered: Arc<Answered>,
+}
+
 /// Performs effects until there are no more to come, and gives their answers to the log.
-pub(crate) async fn run(
-    mut jobs: mpsc::UnboundedReceiver<Job>,
-    world: Arc<World>,
-    queue: Arc<Queue>,
-    metrics: Arc<Metrics>,
-    answered: Arc<Answered>,
-) {
+pub(crate) async fn run(mut orders: mpsc::UnboundedReceiver<Order>, shared: Arc<Dispatcher>) {
     // How many there are at once is the pump's: it counts by connection.
-    let mut tasks = JoinSet::new();
+    let mut tries = JoinSet::new();
+    let mut under_way: BTreeMap<Key, (u32, oneshot::Sender<()>)> = BTreeMap::new();
     loop {
         tokio::select! {
-            job = jobs.recv() => match job {
-                Some(job) => {
-                    let (world, queue, metrics) = (Arc::clone(&world), Arc::clone(&queue), Arc::clone(&metrics));
-                    let answered = Arc::clone(&answered);
-                    tasks.spawn(async move {
-                        let answer = perform(&job, &world).await;
-                        metrics.action(&job.row.effect.action, matches!(answer, Answer::Ok(_)));
-                        if tell(&job.row, answer, &queue).await {
-                            answered.add(job.row.attempt());
-                        }
+            order = orders.recv() => match order {
+                Some(Order::Do(job)) => {
+                    let (stop, stopped) = oneshot::channel();
+                    let (effect, attempt) = (job.row.effect.key, job.row.effect.attempt);
+                    under_way.insert(effect, (attempt, stop));
+                    let shared = Arc::clone(&shared);
+                    tries.spawn(async move {
+                        shared.attempt(&job, stopped).await;
+                        (effect, attempt)
                     });
+                }
+                Some(Order::Stop(effect)) => {
+                    if let Some((_, stop)) = under_way.remove(&effect) {
+                        // One that has ended at this moment needs no stop.
+                        let _ = stop.send(());
+                    }
                 }
                 None => break,
             },
-            Some(_) = tasks.join_next() => {}
+            Some(Ok((effect, attempt))) = tries.join_next() => {
+                if under_way.get(&effect).is_some_and(|(known, _)| *known == attempt) {
+                    under_way.remove(&effect);
+                }
+            }
         }
     }
-    while tasks.join_next().await.is_some() {}
+    while tries.join_next().await.is_some() {}
 }
 
-async fn perform(job: &Job, world: &World) -> Answer {
+/// Where a log goes that nobody keeps.
+struct Quiet;
+
+impl Sink for Quiet {
+    fn write(&self, _: &[u8]) {}
+}
+
+impl Dispatcher {
+    /// One try, unless it is stopped: then its programs are ended and its requests dropped.
+    async fn attempt(&self, job: &Job, stopped: oneshot::Receiver<()>) {
+        let (log, mut silence) = Log::new(Arc::new(Quiet), Arc::clone(self.world.secrets()));
+        let answer = tokio::select! {
+            answer = perform(job, log, &self.world) => Some(answer),
+            Ok(()) = stopped => None,
+        };
+        // What was cut off may still be ending, and must have ended before anything is done again.
+        let _ = tokio::time::timeout(LAST_WORDS, &mut silence).await;
+        match answer {
+            Some(answer) => {
+                self.metrics.action(&job.row.effect.action, matches!(answer, Answer::Ok(_)));
+                if tell(&job.row, answer, &self.queue).await {
+                    self.answered.add(job.row.attempt());
+                }
+            }
+            None => {
+                tracing::info!(effect = %job.row.effect.key, step = job.row.effect.step, "stopped: its run goes on without it")
+            }
+        }
+    }
+}
+
+async fn perform(job: &Job, log: Log, world: &World) -> Answer {
     let effect = &job.row.effect;
     if job.connection.as_ref().is_some_and(|connection| connection.dry_run) {
         return Answer::Ok(serde_json::json!({"dryRun": true}));
@@ -104,6 +165,7 @@ async fn perform(job: &Job, world: &World) -> Answer {
         timeout: effect.timeout,
         // What comes back of it is one longer, as an event that the run emits is.
         cause: format!("depth={} {} {}", effect.depth.saturating_add(1), effect.rule, effect.correlation),
+        log,
     };
     tracing::debug!(action = effect.action, effect = %effect.key, attempt = effect.attempt, "performing");
     world.perform(call).await

@@ -14,7 +14,7 @@ use ensue_state::{Room, Sqlite, State};
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::dispatch::{Answered, Job};
+use crate::dispatch::{Answered, Order};
 use crate::drive::Drive;
 use crate::feed::Feed;
 use crate::metrics::{Metrics, Stage};
@@ -124,7 +124,7 @@ pub(crate) struct Folder {
     pub(crate) queue: Arc<Queue>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) jobs: mpsc::UnboundedSender<Job>,
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
     pub(crate) fatal: Fatal,
     /// Set when the node stops: no new effect leaves.
     pub(crate) stopping: Arc<AtomicBool>,
@@ -339,16 +339,19 @@ impl Folder {
             pump.answered(&of);
         }
         let now = self.clock.now();
+        let mut orders: Vec<Order> = pump.cancelled().into_iter().map(Order::Stop).collect();
         let (announce, perform) = pump.work(now);
-        let jobs: Vec<Job> = perform.into_iter().map(|row| Job::of(row, &pump)).collect();
+        orders.extend(perform.into_iter().map(|row| Order::of(row, &pump)));
         drop(pump);
         self.queue.push_urgent(announce);
-        for job in jobs {
-            let took = now.since(job.row.at).to_std();
-            self.metrics.stage(Stage::Acted, took);
-            self.metrics.rule(&job.row.effect.rule, Stage::Acted, took);
+        for order in orders {
+            if let Order::Do(job) = &order {
+                let took = now.since(job.row.at).to_std();
+                self.metrics.stage(Stage::Acted, took);
+                self.metrics.rule(&job.row.effect.rule, Stage::Acted, took);
+            }
             // The receiver goes when the node stops; then the effect waits in the outbox.
-            let _ = self.jobs.send(job);
+            let _ = self.orders.send(order);
         }
     }
 

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle as Task;
 use crate::chore::Chore;
 use crate::clock::Clock;
 use crate::config::{self, Wrong};
+use crate::dispatch::Dispatcher;
 use crate::drive::Drive;
 use crate::error::Error;
 use crate::feed::Feed;
@@ -279,7 +280,7 @@ impl Node {
                 }
             })
         };
-        let (jobs, performed) = mpsc::unbounded_channel();
+        let (orders, ordered) = mpsc::unbounded_channel();
         let answered = Arc::new(dispatch::Answered::default());
         let (stopping, ending) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU8::new(0)));
         let writer = Writer {
@@ -301,7 +302,7 @@ impl Node {
             queue: Arc::clone(&queue),
             clock,
             metrics: Arc::clone(&metrics),
-            jobs,
+            orders,
             fatal: Arc::clone(&fatal),
             stopping: Arc::clone(&stopping),
             frozen: Arc::clone(&core.frozen),
@@ -320,7 +321,7 @@ impl Node {
             .spawn(move || ends_loudly("the fold", &fatal, move || folder.run()))
             .map_err(no_thread)?;
         let tasks = vec![
-            tokio::spawn(dispatch::run(performed, world, queue, metrics, answered)),
+            tokio::spawn(dispatch::run(ordered, Arc::new(Dispatcher { world, queue, metrics, answered }))),
             tokio::spawn(reload::watch(Arc::clone(&core))),
             tokio::spawn(reload::freeze(Arc::clone(&core))),
             tokio::spawn(schedule::run(Arc::clone(&core))),

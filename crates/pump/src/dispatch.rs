@@ -161,13 +161,13 @@ impl Dispatch {
         }
     }
 
-    /// The answer of an effect is folded, or its run went on without it.
-    pub fn over(&mut self, key: Key) {
-        if let Some(flight) = self.flying.remove(&key)
-            && flight.phase != Phase::Answered
-        {
+    /// The answer of an effect is folded, or its run went on without it. Whether it is under way.
+    pub fn over(&mut self, key: Key) -> bool {
+        let Some(flight) = self.flying.remove(&key) else { return false };
+        if flight.phase != Phase::Answered {
             self.land(&flight.lane);
         }
+        flight.phase == Phase::Performed
     }
 
     fn land(&mut self, lane: &str) {
@@ -204,7 +204,9 @@ impl Dispatch {
                     flight.phase = Phase::Performed;
                     out.push(Work::Perform(Box::new(row.as_ref().clone())));
                 }
-                _ => self.over(key),
+                _ => {
+                    self.over(key);
+                }
             }
         }
         if self.held {

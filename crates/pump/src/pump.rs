@@ -47,6 +47,8 @@ pub struct Pump<S> {
     unsaid: BTreeSet<Position>,
     /// Effects that became ready since the last checkpoint.
     ready: Vec<Key>,
+    /// Effects under way that their runs went on without.
+    cancelled: Vec<Key>,
     /// Records folded since the last checkpoint.
     behind: usize,
     /// Changes that the store has not taken yet, in order: it may have been full.
@@ -73,6 +75,7 @@ impl<S: State> Pump<S> {
             quarantines: Vec::new(),
             unsaid: BTreeSet::new(),
             ready: Vec::new(),
+            cancelled: Vec::new(),
             behind: 0,
             uncommitted: Vec::new(),
             live: false,
@@ -167,6 +170,8 @@ impl<S: State> Pump<S> {
                 self.engine.settle();
                 self.ready.extend(outcome.ready);
                 self.noted(record);
+                // What has an answer is over already.
+                self.cancelled.extend(outcome.cancelled.into_iter().filter(|key| self.dispatch.over(*key)));
                 Ok(())
             }
             Ok(Err(poison @ (Poison::Configuration(_) | Poison::Past(_)))) => {
@@ -256,8 +261,9 @@ impl<S: State> Pump<S> {
         }
         match Ours::of(&record.event) {
             Ok(Ours::ActionStarted(started)) => self.dispatch.started(started.of.effect),
-            Ok(Ours::ActionAnswered(answered)) => self.dispatch.over(answered.of.effect),
-            Ok(Ours::ActionUncertain(uncertain)) => self.dispatch.over(uncertain.of.effect),
+            Ok(Ours::ActionAnswered(ActionAnswered { of, .. }) | Ours::ActionUncertain(ActionUncertain { of, .. })) => {
+                self.dispatch.over(of.effect);
+            }
             Ok(Ours::Backfill(_)) => self.filling = false,
             Ok(Ours::RecordQuarantined(quarantined)) => {
                 self.unsaid.remove(&quarantined.position);
@@ -372,6 +378,12 @@ impl<S: State> Pump<S> {
             }
         }
         (announce, perform)
+    }
+
+    /// Effects that have left and that their runs went on without: each is to be stopped, for nothing waits for its
+    /// answer. Each is handed out once, and before [`Pump::work`] hands out what was decided after it.
+    pub fn cancelled(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.cancelled)
     }
 
     /// An effect that knows how long its chain is, so that the records about it do: a rule that acts on them is cut

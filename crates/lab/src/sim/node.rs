@@ -212,6 +212,9 @@ impl Node {
     }
 
     pub(super) fn work(&mut self, outside: &mut Outside, _rng: &mut Rng) -> Result<String, String> {
+        for stopped in self.pump.cancelled() {
+            outside.under_way.retain(|row| row.effect.key != stopped);
+        }
         let (announce, perform) = self.pump.work(self.clock.last());
         let what = format!("{} announced, {} to do", announce.len(), perform.len());
         self.outbound.extend(announce);

@@ -15,6 +15,7 @@ mod support;
 
 mod auth;
 mod backfill;
+mod cancel;
 mod chain;
 mod explain;
 mod hooks;
