@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Emit(Emit),
     /// List events, follow them, or destroy some.
     Events(Events),
-    /// List runs, newest last.
+    /// List runs; show what their actions said, take out what they left, export all that happened to one.
     Runs(Runs),
     /// Show one run, or say what is to become of it.
     Run {
@@ -383,7 +383,7 @@ pub(crate) enum EventsCommand {
     },
 }
 
-/// List runs, newest last; or decide about many.
+/// List runs, newest last; decide about many; show what their actions said, take out what they left, export one.
 #[derive(Debug, ClapArgs)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Runs {
@@ -402,6 +402,48 @@ pub(crate) struct Runs {
     /// How many at most.
     #[arg(long, short = 'n', default_value_t = 20)]
     pub(crate) limit: usize,
+}
+
+/// What the actions of a run said and left.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OutputsCommand {
+    /// Show what the actions of a run said: output of programs, git's messages, requests. Secrets are left out.
+    Logs {
+        #[command(flatten)]
+        engine: Engine,
+        /// The run, or so many of its first digits that no other one begins so.
+        run: String,
+        /// Only this step; its last attempt.
+        step: Option<String>,
+        /// Only this attempt.
+        #[arg(long, value_name = "N")]
+        attempt: Option<u32>,
+        /// Go on with what is under way until it ends.
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Print all that happened to a run as JSON, from the records of the log: firing, events, steps with each try, what it
+    /// emitted, what operators asked for.
+    Export {
+        #[command(flatten)]
+        engine: Engine,
+        /// The run.
+        run: String,
+    },
+    /// Take out an artifact that a step of a run has left.
+    Artifact {
+        #[command(flatten)]
+        engine: Engine,
+        /// The run.
+        run: String,
+        /// The step.
+        step: String,
+        /// The name of the artifact.
+        name: String,
+        /// The file to write; standard output if left out.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// Which runs.
@@ -434,6 +476,8 @@ pub(crate) enum RunsCommand {
     Cancel(Bulk),
     /// Take back what runs that are over did.
     Rollback(Bulk),
+    #[command(flatten)]
+    Outputs(OutputsCommand),
 }
 
 /// A person's decision about many runs: they are listed, and it is asked whether it is meant.

@@ -137,6 +137,8 @@ ours! {
     ActionStarted(Node, 1, "dev.ensue.action.started"),
     /// An action was done, or was not: its answer.
     ActionAnswered(Node, 1, "dev.ensue.action.answered"),
+    /// A try of an action ended without an answer: its run went on without it, or the node ended. What it had said.
+    ActionStopped(Node, 1, "dev.ensue.action.stopped"),
     /// Nobody can say whether an action was done.
     ActionUncertain(Node, 1, "dev.ensue.action.uncertain"),
     /// A person or program with a token asked for something: freeze, thaw, pause, retry, cancel and the like.
@@ -404,6 +406,60 @@ pub struct ActionAnswered {
     pub of: Attempt,
     /// Its answer.
     pub answer: Answer,
+    /// When the try left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Time>,
+    /// What it said while it went on; absent if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Logged>,
+}
+
+/// What a try said while it went on, without secrets. A short log stands here as text, a longer one in a blob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Logged {
+    /// How many bytes are kept.
+    pub size: u64,
+    /// How many bytes are left out, in the middle; a line of the log says where.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut: u64,
+    /// All that is kept, where it is short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// BLAKE3 of what is kept, where it is long: it lies in a blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde wants it.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Why a try has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stopped {
+    /// Its run went on without it; it was stopped.
+    Cancelled,
+    /// The node ended while it was under way.
+    Interrupted,
+}
+
+/// Fields of `dev.ensue.action.stopped`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActionStopped {
+    /// Which try.
+    #[serde(flatten)]
+    pub of: Attempt,
+    /// When the try left: after a crash another try has the same number.
+    pub began: Time,
+    /// Why it has no answer.
+    pub why: Stopped,
+    /// What it said while it went on; absent if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Logged>,
 }
 
 /// Fields of `dev.ensue.action.uncertain`.
@@ -516,6 +572,29 @@ pub enum Command {
         /// The rule.
         rule: String,
     },
+}
+
+impl Command {
+    /// The run that it is about; a parked firing is one that is yet to be.
+    #[must_use]
+    pub const fn run(&self) -> Option<Key> {
+        match self {
+            Command::RetryRun { run }
+            | Command::ResumeRun { run, .. }
+            | Command::SkipStep { run, .. }
+            | Command::CancelRun { run }
+            | Command::Settle { run, .. }
+            | Command::Approve { run, .. }
+            | Command::Rollback { run }
+            | Command::Redrive { firing: run }
+            | Command::Discard { firing: run } => Some(*run),
+            Command::Freeze { .. }
+            | Command::Thaw { .. }
+            | Command::SetMode { .. }
+            | Command::RedriveAll { .. }
+            | Command::DiscardAll { .. } => None,
+        }
+    }
 }
 
 /// Fields of `dev.ensue.operator`.

@@ -26,13 +26,20 @@ const NEWEST: usize = 500;
 pub struct Kept<D: Disk> {
     reader: Reader<D>,
     blobs: Blobs<D>,
+    chain: usize,
 }
 
 impl<D: Disk> Kept<D> {
     /// Those of this log; large ones are read whole from `blobs`.
     #[must_use]
     pub fn new(reader: Reader<D>, blobs: Blobs<D>) -> Kept<D> {
-        Kept { reader, blobs }
+        Kept { reader, blobs, chain: CHAIN }
+    }
+
+    /// The same, with so many records of one chain at most.
+    #[must_use]
+    pub fn reaching(self, chain: usize) -> Kept<D> {
+        Kept { chain, ..self }
     }
 
     fn found(&self, by: By<'_>, most: usize) -> Vec<Record> {
@@ -62,7 +69,7 @@ impl<D: Disk> History for Kept<D> {
     }
 
     fn by_correlation(&self, correlation: &str) -> Vec<Record> {
-        self.found(By::Correlation(correlation), CHAIN)
+        self.found(By::Correlation(correlation), self.chain)
     }
 
     fn by_type(&self, kind: &str) -> Vec<Record> {

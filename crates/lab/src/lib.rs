@@ -21,6 +21,8 @@ pub mod why;
 
 pub mod why_not;
 
+pub mod export;
+
 pub mod graph;
 
 pub mod scenario;

@@ -20,7 +20,7 @@ use crate::tree::Tree;
 
 pub use words::verdict;
 pub(crate) use words::{aside, cut, decided_by, events_of, seconds, short};
-use words::{asked_for, whole};
+use words::{asked_for, cut_off, whole};
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -332,9 +332,7 @@ impl<'a> Chain<'a> {
             tree.then.push(parked);
         }
         for (said, operator) in &self.commands {
-            if let Command::Redrive { firing } | Command::Discard { firing } = &operator.command
-                && *firing == fired.firing
-            {
+            if of_a_firing(&operator.command) && operator.command.run() == Some(fired.firing) {
                 tree.then.push(self.command(said, operator));
             }
         }
@@ -395,6 +393,13 @@ impl<'a> Chain<'a> {
                     self.mark(&mut step, record);
                     tree.then.push(step);
                 }
+                Ours::ActionStopped(stopped) => {
+                    let (of, why) = (&stopped.of, cut_off(stopped.why));
+                    let mut step = Tree::new("step", format!("step {}, attempt {}: {why}", of.step, of.attempt));
+                    step.id = Some(of.effect.to_string());
+                    self.mark(&mut step, record);
+                    tree.then.push(step);
+                }
                 Ours::RunFinished(finished) => {
                     finished.status.clone_into(&mut status);
                     let took = whole(record.at.since(finished.started));
@@ -409,7 +414,7 @@ impl<'a> Chain<'a> {
             }
         }
         for (said, operator) in &self.commands {
-            if run_asked(&operator.command) == Some(id) {
+            if operator.command.run() == Some(id) && !of_a_firing(&operator.command) {
                 tree.then.push(self.command(said, operator));
             }
         }
@@ -492,17 +497,9 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// The run that an operator's command is about.
-const fn run_asked(command: &Command) -> Option<Key> {
-    match command {
-        Command::RetryRun { run }
-        | Command::ResumeRun { run, .. }
-        | Command::SkipStep { run, .. }
-        | Command::CancelRun { run }
-        | Command::Approve { run, .. }
-        | Command::Settle { run, .. } => Some(*run),
-        _ => None,
-    }
+/// Whether it is about what is parked, and not yet a run.
+const fn of_a_firing(command: &Command) -> bool {
+    matches!(command, Command::Redrive { .. } | Command::Discard { .. })
 }
 
 fn run_of(ours: &Ours) -> Option<Key> {
@@ -514,6 +511,7 @@ fn run_of(ours: &Ours) -> Option<Key> {
         Ours::ActionAnswered(told) => Some(told.of.run),
         Ours::ActionUncertain(told) => Some(told.of.run),
         Ours::PolicyDecided(told) => told.run,
+        Ours::ActionStopped(told) => Some(told.of.run),
         _ => None,
     }
 }

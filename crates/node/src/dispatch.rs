@@ -7,13 +7,15 @@ use std::time::Duration;
 use ensue_connect::{Call, Connection as Way, Log, Sink, World};
 use ensue_engine::Outboxed;
 use ensue_event::Key;
-use ensue_event::ours::{Answer, Attempt};
+use ensue_event::ours::{ActionStopped, Answer, Attempt, Stopped};
 use ensue_lang::{Connection, Name};
-use ensue_pump::{Pump, pump};
+use ensue_pump::{Outgoing, Pump, pump};
 use ensue_state::Sqlite;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
+use crate::logs::{Logs, SOON};
 use crate::metrics::Metrics;
 use crate::queue::{Queue, Refused};
 
@@ -72,6 +74,8 @@ impl Order {
 /// What the tries share.
 pub(crate) struct Dispatcher {
     pub(crate) world: Arc<World>,
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) clock: Arc<Clock>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) answered: Arc<Answered>,
@@ -113,32 +117,52 @@ pub(crate) async fn run(mut orders: mpsc::UnboundedReceiver<Order>, shared: Arc<
     while tries.join_next().await.is_some() {}
 }
 
-/// Where a log goes that nobody keeps.
-struct Quiet;
-
-impl Sink for Quiet {
-    fn write(&self, _: &[u8]) {}
-}
-
 impl Dispatcher {
     /// One try, unless it is stopped: then its programs are ended and its requests dropped.
     async fn attempt(&self, job: &Job, stopped: oneshot::Receiver<()>) {
-        let (log, mut silence) = Log::new(Arc::new(Quiet), Arc::clone(self.world.secrets()));
+        let (row, began) = (&job.row, self.clock.now());
+        let live = self.logs.begin(row, began);
+        let (log, mut silence) = Log::new(Arc::clone(&live) as Arc<dyn Sink>, Arc::clone(self.world.secrets()));
+        let filed = async {
+            tokio::time::sleep(SOON).await;
+            live.file();
+            std::future::pending().await
+        };
         let answer = tokio::select! {
             answer = perform(job, log, &self.world) => Some(answer),
             Ok(()) = stopped => None,
+            () = filed => None,
         };
         // What was cut off may still be ending, and must have ended before anything is done again.
         let _ = tokio::time::timeout(LAST_WORDS, &mut silence).await;
-        match answer {
-            Some(answer) => {
-                self.metrics.action(&job.row.effect.action, matches!(answer, Answer::Ok(_)));
-                if tell(&job.row, answer, &self.queue).await {
-                    self.answered.add(job.row.attempt());
-                }
+        let log = self.logs.close(&live).await;
+        let has_answer = answer.is_some();
+        let out = if let Some(answer) = answer {
+            self.metrics.action(&row.effect.action, matches!(answer, Answer::Ok(_)));
+            pump::answered(row, answer, Some(began), log)
+        } else {
+            tracing::info!(effect = %row.effect.key, step = row.effect.step, "stopped: its run goes on without it");
+            let told = ActionStopped { of: row.attempt(), began, why: Stopped::Cancelled, log };
+            pump::stopped(told, &row.effect.correlation, row.effect.depth)
+        };
+        if self.tell(row, out).await {
+            self.logs.done(&live);
+            if has_answer {
+                self.answered.add(row.attempt());
             }
-            None => {
-                tracing::info!(effect = %job.row.effect.key, step = job.row.effect.step, "stopped: its run goes on without it")
+        }
+    }
+
+    /// An answer is what a run goes on by: it is offered until the log takes it or the node ends. Whether it was taken.
+    async fn tell(&self, row: &Outboxed, out: Outgoing) -> bool {
+        loop {
+            match self.queue.append_urgent(vec![out.clone()]).await {
+                Ok(_) => return true,
+                Err(Refused::Full | Refused::Busy) => tokio::time::sleep(AGAIN).await,
+                Err(why @ Refused::Closed(_)) => {
+                    tracing::warn!(effect = %row.effect.key, %why, "what became of it came too late to be kept");
+                    return false;
+                }
             }
         }
     }
@@ -169,18 +193,4 @@ async fn perform(job: &Job, log: Log, world: &World) -> Answer {
     };
     tracing::debug!(action = effect.action, effect = %effect.key, attempt = effect.attempt, "performing");
     world.perform(call).await
-}
-
-/// An answer is what a run goes on by: it is offered until the log takes it or the node ends. True if it is durable.
-async fn tell(row: &Outboxed, answer: Answer, queue: &Queue) -> bool {
-    loop {
-        match queue.append_urgent(vec![pump::answered(row, answer.clone())]).await {
-            Ok(_) => return true,
-            Err(Refused::Full | Refused::Busy) => tokio::time::sleep(AGAIN).await,
-            Err(why @ Refused::Closed(_)) => {
-                tracing::warn!(effect = %row.effect.key, %why, "an answer came too late to be kept");
-                return false;
-            }
-        }
-    }
 }

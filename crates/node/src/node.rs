@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ensue_connect::{Secrets, World};
 use ensue_engine::{Compiled, Decision, Verdict};
 use ensue_event::ours::{Command, ConfigFile, NodeStopped, Operator};
-use ensue_event::{Position, Record};
+use ensue_event::{Attr, Key, Position, Record};
 use ensue_log::{Blobs, Entry, Reader};
 use ensue_pump::{Outgoing, Pump, pump};
 use ensue_state::{Lock, Sqlite};
@@ -28,6 +28,7 @@ use crate::feed::Feed;
 use crate::folder::{ABANDON, END, Fold, Folder};
 use crate::http;
 use crate::ingest::Bucket;
+use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::options::{Options, Reached};
 use crate::queue::{Fate, Queue, Refused};
@@ -47,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) fold: Arc<Fold>,
     pub(crate) reader: Reader<Drive>,
     pub(crate) blobs: Blobs<Drive>,
+    pub(crate) logs: Arc<Logs>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tokens: Tokens,
@@ -153,7 +155,14 @@ impl Core {
         let (actor, roles, reason) = (actor.to_owned(), roles.to_vec(), reason.to_owned());
         let operator = Operator { command, actor, roles, reason };
         tracing::info!(?operator, "command");
-        let position = self.tell(pump::operator(uuid::Uuid::now_v7().to_string(), operator)).await?;
+        // A command about a run belongs to its chain.
+        let run = operator.command.run();
+        let chain = self.read(move |pump| run.and_then(|run| chain_of(pump, run))).await.flatten();
+        let mut out = pump::operator(uuid::Uuid::now_v7().to_string(), operator);
+        if let Some(chain) = chain {
+            out.event.set_extension("correlationid", Attr::Text(chain.into()));
+        }
+        let position = self.tell(out).await?;
         let key = (position, OPERATOR.to_owned());
         let decision = self.read(move |pump| pump.engine().state().decisions.get(&key).cloned()).await.flatten();
         Ok(match decision.as_ref().and_then(|decided| decided.all.first()) {
@@ -189,6 +198,13 @@ impl Core {
         }
         Ok(Some(position))
     }
+}
+
+/// The correlation of a run, or of a firing that is parked.
+fn chain_of(pump: &Pump<Sqlite>, run: Key) -> Option<String> {
+    let state = pump.engine().state();
+    let known = state.runs.get(&run).map(|run| run.correlation.clone());
+    known.or_else(|| state.parked.get(&run).map(|parked| parked.correlation.clone()))
 }
 
 /// Why a configuration is not in force.
@@ -234,7 +250,7 @@ impl Node {
         let (opened, options) = tokio::task::spawn_blocking(move || (recover::recover(&options), options))
             .await
             .map_err(|why| Error::Fold(why.to_string()))?;
-        let Recovered { lock, log, blobs, clock, mut pump } = opened?;
+        let Recovered { lock, log, blobs, logs, clock, mut pump } = opened?;
         let tokens = Tokens::open(&options.data)?;
         let admin_token = tokens.bootstrap(&options.data, crate::clock::wall())?;
         pump.go_live();
@@ -252,6 +268,7 @@ impl Node {
             fold: Arc::clone(&fold),
             reader: reader.clone(),
             blobs: blobs.clone(),
+            logs: Arc::clone(&logs),
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
             tokens,
@@ -300,7 +317,7 @@ impl Node {
             blobs,
             feed,
             queue: Arc::clone(&queue),
-            clock,
+            clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
             orders,
             fatal: Arc::clone(&fatal),
@@ -321,7 +338,7 @@ impl Node {
             .spawn(move || ends_loudly("the fold", &fatal, move || folder.run()))
             .map_err(no_thread)?;
         let tasks = vec![
-            tokio::spawn(dispatch::run(ordered, Arc::new(Dispatcher { world, queue, metrics, answered }))),
+            tokio::spawn(dispatch::run(ordered, Arc::new(Dispatcher { world, logs, clock, queue, metrics, answered }))),
             tokio::spawn(reload::watch(Arc::clone(&core))),
             tokio::spawn(reload::freeze(Arc::clone(&core))),
             tokio::spawn(schedule::run(Arc::clone(&core))),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ensue_engine::FOLD;
-use ensue_event::ours::{ConfigApplied, NodeStarted, Ours};
+use ensue_event::ours::{ActionStopped, ConfigApplied, NodeStarted, Ours, Stopped};
 use ensue_event::{Digest, Key, Position};
 use ensue_log::{Blobs, By, Draft, FileLog, Log, Reader};
 use ensue_pump::{LogPast, Outgoing, Pump, Start, pump, start};
@@ -16,6 +16,7 @@ use crate::config::{self, Applied};
 use crate::drive::Drive;
 use crate::error::Error;
 use crate::folder::one;
+use crate::logs::{Left, Logs, Whose};
 use crate::options::{Configured, FoldHook, Options};
 use crate::reload;
 use crate::snapshot::{self, STATE};
@@ -32,6 +33,7 @@ pub(crate) struct Recovered {
     pub(crate) lock: Lock,
     pub(crate) log: FileLog<Drive>,
     pub(crate) blobs: Blobs<Drive>,
+    pub(crate) logs: Arc<Logs>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) pump: Pump<Sqlite>,
 }
@@ -53,10 +55,10 @@ pub(crate) fn recover(options: &Options) -> Result<Recovered, Error> {
         }
         opened => opened,
     }
-    .map(|(log, blobs, clock, pump)| Recovered { lock, log, blobs, clock, pump })
+    .map(|(log, blobs, logs, clock, pump)| Recovered { lock, log, blobs, logs, clock, pump })
 }
 
-type Opened = (FileLog<Drive>, Blobs<Drive>, Arc<Clock>, Pump<Sqlite>);
+type Opened = (FileLog<Drive>, Blobs<Drive>, Arc<Logs>, Arc<Clock>, Pump<Sqlite>);
 
 fn open(
     options: &Options,
@@ -67,7 +69,8 @@ fn open(
     let disk = Arc::new(Drive::new(options.disk.clone()));
     let (log, recovery) = FileLog::open(Arc::clone(&disk), &data.join("log"), options.log.clone(), known)?;
     tell(&recovery);
-    let blobs = Blobs::open(disk, &data.join("blobs"))?;
+    let blobs = Blobs::open(Arc::clone(&disk), &data.join("blobs"))?;
+    let (logs, left) = Logs::open(disk, data)?;
     let clock = Arc::new(Clock::after(log.last_at()));
     let (mut pump, start) = open_pump(store, data, &log.reader())?;
     pump.look_back(Box::new(LogPast::new(log.reader(), Some(blobs.clone()))));
@@ -75,8 +78,9 @@ fn open(
         Recovery { log, blobs, clock, pump, before: options.before_fold.clone(), checkpointed: start.from };
     recovery.fold_all()?;
     recovery.say(&start, wanted, options)?;
+    recovery.tell_left(&logs, left)?;
     let Recovery { log, blobs, clock, pump, .. } = recovery;
-    Ok((log, blobs, clock, pump))
+    Ok((log, blobs, Arc::new(logs), clock, pump))
 }
 
 /// Makes the data folder, for its owner alone: events may hold what others must not read. One that is there is left as
@@ -270,6 +274,29 @@ impl Recovery {
             self.append(uncertain)?;
             self.fold_all()?;
         }
+        self.checkpoint()
+    }
+
+    /// Says whose the logs are that the last stop has cut off, unless the log says it already.
+    fn tell_left(&mut self, logs: &Logs, left: Vec<Left>) -> Result<(), Error> {
+        if left.is_empty() {
+            return Ok(());
+        }
+        for left in left {
+            let Whose { of, began, correlation, depth } = left.whose.clone();
+            let known = |word: &str| self.log.find_by(By::Id(&format!("{}.{}.{word}", of.effect, of.attempt)), 10);
+            let answered = known("answered")?.iter().any(|record| match Ours::of(&record.event) {
+                Ok(Ours::ActionAnswered(answered)) => answered.began == Some(began),
+                _ => false,
+            });
+            if !answered && known(&format!("stopped.{}", began.micros()))?.is_empty() {
+                let log = logs.found(&left);
+                let told = ActionStopped { of: of.clone(), began, why: Stopped::Interrupted, log };
+                self.append(vec![pump::stopped(told, &correlation, depth)])?;
+            }
+            left.remove();
+        }
+        self.fold_all()?;
         self.checkpoint()
     }
 

@@ -2,13 +2,15 @@
 //! the large data that only they named.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ensue_event::ours::{LogTrimmed, Ours, StateSnapshot};
-use ensue_event::{Data, Digest, Position, Time};
+use ensue_event::{Data, Digest, Origin, Position, Time};
 use ensue_log::{Blobs, Entry, Error as LogError, Extent, Reader, Unreadable};
-use ensue_pump::pump;
+use ensue_pump::{Pump, pump};
+use ensue_state::{Sqlite, State as _};
 
 use crate::drive::Drive;
 use crate::node::Core;
@@ -76,7 +78,13 @@ pub(crate) async fn now(core: &Arc<Core>) -> Result<Option<Position>, String> {
     tell(core, LogTrimmed { first: trimmed.first, bytes: trimmed.bytes }.into()).await?;
     // The age of a file is by the wall clock; one that jumped ahead must not make a young blob old.
     let now = core.clock.now().min(crate::clock::wall());
-    match core.log(move |reader, blobs| collect(reader, blobs, now)).await {
+    let (logs, data) = (Arc::clone(&core.logs), core.options.data.clone());
+    let collected = core.log(move |reader, blobs| {
+        let state = snapshot::list(&data).map_err(|why| why.to_string())?.into_iter().next();
+        let state = state.map(|(_, path)| path);
+        collect(reader, blobs, logs.outputs(), state.as_deref(), now)
+    });
+    match collected.await {
         Some(Ok(removed)) if removed > 0 => tracing::info!(removed, "blobs that nothing names any more are removed"),
         Some(Err(why)) => tracing::warn!(%why, "blobs that nothing names are not removed"),
         _ => {}
@@ -84,19 +92,48 @@ pub(crate) async fn now(core: &Arc<Core>) -> Result<Option<Position>, String> {
     Ok(Some(trimmed.first))
 }
 
-/// Removes the blobs that no record of the log names and that are an hour old, so that none of them is on its way into
-/// the log. The state names none: it holds by value what it needs.
-fn collect(reader: &Reader<Drive>, blobs: &Blobs<Drive>, now: Time) -> Result<usize, LogError> {
+/// Removes the blobs that nothing names any more and that are an hour old, so that none of them is on its way into the
+/// log. Bodies of events are named by their records alone: the state holds by value what it needs. Logs and artifacts are
+/// named wherever their digest is written: in a record, or in the state as the newest snapshot has it, which lies past
+/// every record that is gone.
+fn collect(
+    reader: &Reader<Drive>,
+    blobs: &Blobs<Drive>,
+    outputs: &Blobs<Drive>,
+    state: Option<&Path>,
+    now: Time,
+) -> Result<usize, String> {
+    let text = |why: LogError| why.to_string();
     let (first, end) = (reader.first(), reader.end());
-    if end.0 - first.0 > READ || blobs.list()?.is_empty() {
+    let left: HashSet<Digest> = outputs.list().map_err(text)?.into_iter().collect();
+    if end.0 - first.0 > READ || blobs.list().map_err(text)?.is_empty() && left.is_empty() {
         return Ok(0);
     }
     let mut named: HashSet<Digest> = HashSet::new();
+    let mut written: HashSet<Digest> = HashSet::new();
+    if let Some(state) = state.filter(|_| !left.is_empty()) {
+        let state = Sqlite::reader(state, Pump::<Sqlite>::tables()).map_err(|why| why.to_string())?;
+        for table in Pump::<Sqlite>::tables() {
+            let mut each = |_: &[u8], value: &[u8]| {
+                written.extend(digests(value).filter(|digest| left.contains(digest)));
+                Ok(())
+            };
+            state.load(table, &mut each).map_err(|why| why.to_string())?;
+        }
+    }
     for (nth, entry) in reader.cat(first, end).enumerate() {
-        match entry? {
-            Entry::Record(record) => {
-                if let Data::Blob { blob, .. } = record.event.data {
+        match entry.map_err(text)? {
+            Entry::Record(mut record) => {
+                if let Data::Blob { blob, .. } = &record.event.data {
                     named.insert(blob.digest);
+                    if !left.is_empty() && !matches!(record.origin, Origin::Source(_)) {
+                        // What cannot be read may name anything.
+                        blobs.resolve(&mut record).map_err(text)?;
+                    }
+                }
+                if !left.is_empty() {
+                    let data = record.event.json().map_or(&[][..], |data| data);
+                    written.extend(digests(data).filter(|digest| left.contains(digest)));
                 }
             }
             // Nobody can say what it named.
@@ -107,7 +144,14 @@ fn collect(reader: &Reader<Drive>, blobs: &Blobs<Drive>, now: Time) -> Result<us
             std::thread::sleep(PAUSE);
         }
     }
-    blobs.collect(now, |digest| named.contains(digest))
+    let bodies = blobs.collect(now, |digest| named.contains(digest)).map_err(text)?;
+    Ok(bodies + outputs.collect(now, |digest| written.contains(digest)).map_err(text)?)
+}
+
+/// Every digest that is written in a text: 64 hexadecimal digits, no more and no fewer.
+fn digests(text: &[u8]) -> impl Iterator<Item = Digest> + '_ {
+    let words = text.split(|byte| !byte.is_ascii_hexdigit()).filter(|word| word.len() == 64);
+    words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok())
 }
 
 async fn tell(core: &Arc<Core>, ours: Ours) -> Result<(), String> {

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use ensue_engine::state::TABLES;
 use ensue_engine::{Engine, FOLD, Past, Poison};
 use ensue_event::ours::{
-    ActionAnswered, ActionStarted, ActionUncertain, Answer, Attempt, Backfill, NodeStarted, Operator, Ours,
-    RecordQuarantined, Tick,
+    ActionAnswered, ActionStarted, ActionStopped, ActionUncertain, Answer, Attempt, Backfill, Logged, NodeStarted,
+    Operator, Ours, RecordQuarantined, Tick,
 };
 use ensue_event::{Attr, Digest, Emission, Event, Key, Origin, Position, Record, Time};
 use ensue_state::{Applied, Change, State};
@@ -445,20 +445,32 @@ fn started(row: &ensue_engine::Outboxed) -> Outgoing {
     about(row, &told.into(), "started")
 }
 
-/// The record of an answer.
+/// The record of an answer: when the try left, and what it said meanwhile, where that is known.
 #[must_use]
-pub fn answered(row: &ensue_engine::Outboxed, answer: Answer) -> Outgoing {
-    about(row, &ActionAnswered { of: row.attempt(), answer }.into(), "answered")
+pub fn answered(row: &ensue_engine::Outboxed, answer: Answer, began: Option<Time>, log: Option<Logged>) -> Outgoing {
+    about(row, &ActionAnswered { of: row.attempt(), answer, began, log }.into(), "answered")
+}
+
+/// The record of a try that ended without an answer, of a chain with this correlation and so many links. There can be
+/// several tries of one number, so the time is a part of the id.
+#[must_use]
+pub fn stopped(stopped: ActionStopped, correlation: &str, depth: u32) -> Outgoing {
+    let word = format!("stopped.{}", stopped.began.micros());
+    of_chain(&stopped.of.clone(), correlation, depth, &stopped.into(), &word)
 }
 
 /// A record about an effect: its id is the effect's key, the attempt and the word; it belongs to the effect's chain.
 fn about(row: &ensue_engine::Outboxed, ours: &Ours, word: &str) -> Outgoing {
-    let Attempt { effect, attempt, run, .. } = row.attempt();
+    of_chain(&row.attempt(), &row.effect.correlation, row.effect.depth, ours, word)
+}
+
+fn of_chain(of: &Attempt, correlation: &str, depth: u32, ours: &Ours, word: &str) -> Outgoing {
+    let Attempt { effect, attempt, run, .. } = of;
     let mut out = node(format!("{effect}.{attempt}.{word}"), ours);
-    out.event.set_extension("correlationid", Attr::Text(row.effect.correlation.as_str().into()));
+    out.event.set_extension("correlationid", Attr::Text(correlation.into()));
     out.event.set_extension("causationid", Attr::Text(run.to_string().into()));
-    if row.effect.depth > 0 {
-        let depth = i32::try_from(row.effect.depth).unwrap_or(i32::MAX).saturating_add(1);
+    if depth > 0 {
+        let depth = i32::try_from(depth).unwrap_or(i32::MAX).saturating_add(1);
         out.event.set_extension("ensuedepth", Attr::Int(depth));
     }
     out

@@ -25,6 +25,7 @@ pub(crate) async fn bulk(what: RunsCommand, output: Output) -> Result<(), Error>
         RunsCommand::Resume(bulk) => ("resume", bulk),
         RunsCommand::Cancel(bulk) => ("cancel", bulk),
         RunsCommand::Rollback(bulk) => ("rollback", bulk),
+        RunsCommand::Outputs(what) => return super::outputs::outputs(what, output).await,
     };
     let client = Client::new(&bulk.engine)?;
     let query: serde_json::Map<String, Value> =

@@ -13,6 +13,7 @@ mod freeze;
 mod graph;
 mod locks;
 mod log;
+mod outputs;
 mod policies;
 mod reference;
 mod replay;

@@ -25,7 +25,7 @@ impl Engine {
 
     /// An answer: its effect is done with, and its run goes on. A second answer finds nothing and changes nothing.
     pub(crate) fn answered(&mut self, answered: ActionAnswered) -> Result<(), Poison> {
-        let ActionAnswered { of, answer } = answered;
+        let ActionAnswered { of, answer, .. } = answered;
         if let Some(row) = self.state.outbox.get(&of.effect).filter(|row| !row.started).cloned() {
             self.uses(&row);
         }

@@ -41,6 +41,7 @@ impl Engine {
             Ours::NodeStopped(_)
             | Ours::ClockStepped(_)
             | Ours::Tick(_)
+            | Ours::ActionStopped(_)
             | Ours::SourceGap(_)
             | Ours::EventConflict(_)
             | Ours::LogTrimmed(_)

@@ -153,7 +153,7 @@ impl Bench {
     }
 
     pub(crate) fn answer(&mut self, row: &Outboxed, answer: Answer) -> Position {
-        self.ours(ActionAnswered { of: row.attempt(), answer })
+        self.ours(ActionAnswered { of: row.attempt(), answer, began: None, log: None })
     }
 
     pub(crate) fn ok(&mut self, step: &str) -> Position {

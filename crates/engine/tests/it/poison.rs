@@ -105,6 +105,8 @@ fn no_bytes_make_it_panic() {
         Ours::from(ensue_event::ours::ActionAnswered {
             of: bench.row("a").attempt(),
             answer: ensue_event::ours::Answer::Ok(json!({})),
+            began: None,
+            log: None,
         }),
     ];
     for ours in samples.into_iter().chain(ensue_event::ours::samples()) {

@@ -76,6 +76,25 @@ const FIELDS: &[(&str, &[[&str; 3]])] = &[
                 "`ok` with the outputs, or `err` with a failure: `name`, `message`, `retryable`, \
               `retryAfter` in microseconds, `details`.",
             ],
+            ["began", "time", "When the try left."],
+            LOG,
+        ],
+    ),
+    (
+        "dev.ensue.action.stopped",
+        &[
+            EFFECT,
+            ATTEMPT,
+            RUN,
+            PATH,
+            ["began", "time", "When the try left: after a crash another try has the same number."],
+            [
+                "why",
+                "string",
+                "`cancelled`: its run went on without it, and it was stopped. `interrupted`: the node ended while it was \
+                 under way.",
+            ],
+            LOG,
         ],
     ),
     ("dev.ensue.action.uncertain", &[EFFECT, ATTEMPT, RUN, PATH, ["reason", "string", "Why nobody knows."]]),
@@ -243,6 +262,12 @@ const FIELDS: &[(&str, &[[&str; 3]])] = &[
 const EFFECT: [&str; 3] = ["effect", "id", "The idempotency key, shared by all automatic retries."];
 const ATTEMPT: [&str; 3] = ["attempt", "integer", "The number of the try, from 1."];
 const RUN: [&str; 3] = ["run", "id", "The run."];
+const LOG: [&str; 3] = [
+    "log",
+    "object",
+    "What the try said, if anything: `size` in bytes, `cut` bytes left out in the middle, `text` where it is short, else \
+     the `digest` of a blob.",
+];
 const PATH: [&str; 3] = ["step", "string", "The path of the step within the run."];
 const RULE: [&str; 3] = ["rule", "string", "The rule."];
 const DEFINITION: [&str; 3] = ["definition", "digest", "The definition that decided, and that the run goes by."];

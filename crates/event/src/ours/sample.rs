@@ -73,8 +73,22 @@ fn node() -> Vec<Ours> {
 fn actions() -> Vec<Ours> {
     vec![
         ActionStarted { of: attempt(), action: "slack/post".into(), connection: Some("team".into()) }.into(),
-        ActionAnswered { of: attempt(), answer: Answer::Ok(json!({"status": 200})) }.into(),
-        ActionAnswered { of: attempt(), answer: Answer::Err(failure()) }.into(),
+        ActionAnswered {
+            of: attempt(),
+            answer: Answer::Ok(json!({"status": 200})),
+            began: Some(at(0)),
+            log: Some(Logged { size: 3, cut: 0, text: Some("on\n".into()), digest: None }),
+        }
+        .into(),
+        ActionAnswered { of: attempt(), answer: Answer::Ok(json!({"status": 200})), began: None, log: None }.into(),
+        ActionAnswered { of: attempt(), answer: Answer::Err(failure()), began: None, log: None }.into(),
+        ActionStopped {
+            of: attempt(),
+            began: at(0),
+            why: Stopped::Interrupted,
+            log: Some(Logged { size: 9_000, cut: 70, text: None, digest: Some(Digest::of(b"sample: a rule")) }),
+        }
+        .into(),
         ActionUncertain { of: attempt(), reason: "it was started and no answer is known".into() }.into(),
     ]
 }

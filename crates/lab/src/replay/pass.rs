@@ -251,7 +251,7 @@ impl Pass<'_> {
                 let Some(expected) = self.expected.remove(&record.position) else {
                     return Ok(self.overhear(record, told.of.run));
                 };
-                let told = ActionAnswered { of: expected.of, answer: told.answer };
+                let told = ActionAnswered { of: expected.of, answer: told.answer, began: None, log: None };
                 Some((Origin::Node, Ours::from(told).event(record.event.id.clone(), &record.event.source)))
             }
             Ok(Ours::ActionUncertain(told)) => {
@@ -581,7 +581,7 @@ fn heard() -> Origin {
 
 fn told(of: Attempt, answer: Answer) -> Event {
     let id = format!("{}.{}.answered", of.effect, of.attempt);
-    Ours::from(ActionAnswered { of, answer }).event(id, SOURCE)
+    Ours::from(ActionAnswered { of, answer, began: None, log: None }).event(id, SOURCE)
 }
 
 /// A verdict in positions of the history.

@@ -32,9 +32,8 @@ impl Told {
         let of = row.attempt();
         let id = format!("{}.{}", of.effect, of.attempt);
         match self {
-            Told::Answer(answer) => {
-                Ours::from(ActionAnswered { of, answer }).event(format!("{id}.answered"), "/ensue/scenario")
-            }
+            Told::Answer(answer) => Ours::from(ActionAnswered { of, answer, began: None, log: None })
+                .event(format!("{id}.answered"), "/ensue/scenario"),
             Told::Uncertain(reason) => {
                 Ours::from(ActionUncertain { of, reason }).event(format!("{id}.uncertain"), "/ensue/scenario")
             }

@@ -236,7 +236,7 @@ impl Node {
         let row: Outboxed = outside.under_way.swap_remove(at);
         let answer = outside.act(&row, rng, violations);
         let what = format!("{}.{} {}", row.effect.step, row.effect.attempt, matches!(answer, Answer::Ok(_)));
-        self.send(outside, vec![answered(&row, answer)])?;
+        self.send(outside, vec![answered(&row, answer, None, None)])?;
         Ok(what)
     }
 

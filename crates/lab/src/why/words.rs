@@ -1,7 +1,7 @@
 //! Decisions, commands, values and times in words.
 
 use ensue_engine::Verdict;
-use ensue_event::ours::{Command, PolicyDecided, Ruled};
+use ensue_event::ours::{Command, PolicyDecided, Ruled, Stopped};
 use ensue_event::{Position, Span};
 use serde_json::Value;
 
@@ -135,5 +135,13 @@ pub(super) fn asked_for(command: &Command) -> String {
         Command::Redrive { .. } => "redriven".to_owned(),
         Command::Discard { .. } => "discarded".to_owned(),
         _ => "changed".to_owned(),
+    }
+}
+
+/// Why a try has no answer.
+pub(super) const fn cut_off(why: Stopped) -> &'static str {
+    match why {
+        Stopped::Cancelled => "stopped, the run went on without it",
+        Stopped::Interrupted => "cut off, the node ended while it was under way",
     }
 }

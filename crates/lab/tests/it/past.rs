@@ -58,7 +58,8 @@ impl Past {
                         Answer::Ok(json!({"status": 200}))
                     };
                     let id = format!("{}.{}.answered", row.effect.key, row.effect.attempt);
-                    let mut event = Ours::from(ActionAnswered { of: row.attempt(), answer }).event(id, "/ensue/node");
+                    let mut event = Ours::from(ActionAnswered { of: row.attempt(), answer, began: None, log: None })
+                        .event(id, "/ensue/node");
                     let tie = row.effect.correlation.as_str().into();
                     event.set_extension("correlationid", ensue_event::Attr::Text(tie));
                     waiting.push((Origin::Node, event));

@@ -194,6 +194,14 @@ pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
         object.insert("steps".into(), json!(steps));
         object.insert("outbox".into(), json!(effects));
         object.insert("asks".into(), asks.iter().map(|asks| asked(asks)).collect());
+        let now = app.clock.now();
+        let live = app.logs.of_run(key);
+        let live = live.iter().map(|live| {
+            let (of, quiet) = (&live.whose.of, Span(i64::try_from(live.quiet().as_micros()).unwrap_or(i64::MAX)));
+            json!({"step": of.step, "effect": of.effect, "attempt": of.attempt, "began": live.whose.began,
+                "lastSign": now - quiet, "said": live.reached.borrow().len})
+        });
+        object.insert("underWay".into(), live.collect());
     }
     Ok(ok(&out))
 }

@@ -72,6 +72,10 @@ impl Place {
         format!("{}{path}", self.node.url())
     }
 
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
     pub fn token(&self, name: &str, scopes: &[Scope]) -> String {
         self.token_of(name, scopes, &[])
     }

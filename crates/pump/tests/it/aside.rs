@@ -235,7 +235,10 @@ fn an_answer_of_nobody() {
     let mut world = World::new();
     let mut node = world.start();
     let of = ensue_event::ours::Attempt { effect: Key([1; 16]), attempt: 1, run: Key([2; 16]), step: "a".into() };
-    node.say(&ActionAnswered { of, answer: ensue_event::ours::Answer::Ok(serde_json::json!({})) }.into());
+    node.say(
+        &ActionAnswered { of, answer: ensue_event::ours::Answer::Ok(serde_json::json!({})), began: None, log: None }
+            .into(),
+    );
     node.check(&world);
     assert_eq!(node.count("dev.ensue.record.quarantined"), 0);
 }

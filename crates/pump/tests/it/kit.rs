@@ -317,7 +317,7 @@ impl Node {
 
     pub(crate) fn answer(&mut self, row: &Outboxed, answer: Answer) -> Position {
         let at = self.log.end();
-        self.send(vec![answered(row, answer)]);
+        self.send(vec![answered(row, answer, None, None)]);
         at
     }
 
