@@ -89,7 +89,7 @@ impl Past {
             match Ours::of(&told.event) {
                 Ok(Ours::RunStarted(started)) => drop(rules.insert(started.run, started.rule)),
                 Ok(Ours::RuleFired(fired)) => drop(rules.insert(fired.firing, fired.rule)),
-                Ok(Ours::ActionAnswered(ActionAnswered { of, answer })) => {
+                Ok(Ours::ActionAnswered(ActionAnswered { of, answer, .. })) => {
                     add(&mut answers, &rules, at, of, Told::Answer(answer));
                 }
                 Ok(Ours::ActionUncertain(uncertain)) => {
