@@ -54,6 +54,7 @@ pub mod schedule;
 mod webhook;
 
 mod log;
+pub mod outputs;
 
 pub mod action;
 pub mod world;
@@ -74,6 +75,7 @@ mod slack;
 
 pub use action::{Action, Call, Connection, actions};
 pub use log::{Log, Silence, Sink};
+pub use outputs::Outputs;
 #[cfg(feature = "schedule")]
 pub use schedule::Schedule;
 pub use secrets::{MissingSecret, Provider, Resolved, Secrets};

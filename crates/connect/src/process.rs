@@ -47,6 +47,8 @@ pub(crate) struct Ended {
     pub(crate) end: End,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
+    /// What stays for as long as this does: folders that go when it is dropped.
+    _keeps: Vec<tempfile::TempDir>,
 }
 
 /// What ended it.
@@ -219,8 +221,7 @@ async fn attend(
             (false, None) => End::Exited(child.wait().await?),
         }
     };
-    drop(keeps);
-    Ok(Ended { end, stdout: out, stderr: err })
+    Ok(Ended { end, stdout: out, stderr: err, _keeps: keeps })
 }
 
 async fn collect(

@@ -10,12 +10,14 @@ use ensue_event::ours::{Answer, Failure};
 use futures::FutureExt as _;
 
 use crate::action::{Action, Call, actions, denied, wrong};
+use crate::outputs::{Nowhere, Outputs};
 use crate::secrets::{Resolved, Secrets, holds_handle};
 
 /// The world as actions see it. One for a node; calls may run at the same time.
 pub struct World {
     secrets: Arc<Secrets>,
     cache: PathBuf,
+    outputs: Arc<dyn Outputs>,
     actions: BTreeMap<&'static str, Arc<dyn Action>>,
     #[cfg(any(feature = "http", feature = "slack"))]
     pub(crate) clients: crate::net::Clients,
@@ -33,6 +35,7 @@ impl World {
         World {
             secrets,
             cache,
+            outputs: Arc::new(Nowhere),
             actions: actions(),
             #[cfg(any(feature = "http", feature = "slack"))]
             clients: crate::net::Clients::default(),
@@ -47,6 +50,19 @@ impl World {
     pub fn with_lookup(mut self, lookup: Arc<dyn crate::net::Lookup>) -> World {
         self.clients = crate::net::Clients::new(lookup);
         self
+    }
+
+    /// The same world, which keeps what actions leave here.
+    #[must_use]
+    pub fn with_outputs(mut self, outputs: Arc<dyn Outputs>) -> World {
+        self.outputs = outputs;
+        self
+    }
+
+    /// Where what actions leave is kept.
+    #[must_use]
+    pub fn outputs(&self) -> &Arc<dyn Outputs> {
+        &self.outputs
     }
 
     /// The secrets.

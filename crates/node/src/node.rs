@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ensue_connect::{Secrets, World};
+use ensue_connect::{Outputs, Secrets, World};
 use ensue_engine::{Compiled, Decision, Verdict};
 use ensue_event::ours::{Command, ConfigFile, NodeStopped, Operator};
 use ensue_event::{Attr, Key, Position, Record};
@@ -258,7 +258,10 @@ impl Node {
         let queue = Arc::new(Queue::new(options.limits.waiting_events));
         let feed = Arc::new(Feed::new(ensue_log::Log::end(&log), pump.wants()));
         let secrets = Arc::new(Secrets::new(options.secrets.clone()));
-        let world = Arc::new(World::new(Arc::clone(&secrets), options.data.join("cache")));
+        let world = Arc::new(
+            World::new(Arc::clone(&secrets), options.data.join("cache"))
+                .with_outputs(Arc::clone(&logs) as Arc<dyn Outputs>),
+        );
         let reader = log.reader();
         let fold = Arc::new(Fold::new(pump));
         let (chores, to_do) = std::sync::mpsc::channel();

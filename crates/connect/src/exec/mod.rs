@@ -4,11 +4,17 @@
 //! for `PATH`, `HOME`, `LANG`, what connection and step give, and why it runs (`ENSUE_RUN`, `ENSUE_EFFECT`). The program
 //! and all that it starts are one process group, which ends with it. At its timeout, without a sign of life for longer
 //! than `heartbeat`, or when its run goes on without it, the group gets SIGTERM, and SIGKILL five seconds later.
+//!
+//! `files` puts artifacts of earlier steps into its folder before it runs, `artifacts` keeps files of its folder after it
+//! has ended well.
+
+mod files;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ensue_event::Span;
 use ensue_event::ours::{Answer, Failure};
@@ -65,16 +71,32 @@ async fn run(call: &Call, world: &World) -> Result<Value, Failure> {
         }
         None => None,
     };
+    let (given, wanted) = (files::entries(call, "files")?, files::entries(call, "artifacts")?);
+    if !given.is_empty() {
+        let (dir, outputs) = (dir.clone(), Arc::clone(world.outputs()));
+        blocking(move || files::put(&dir, &given, &*outputs)).await?;
+    }
     let keep = config.get("maxOutput").and_then(Value::as_u64).and_then(|keep| usize::try_from(keep).ok());
     let stdin = call.text("stdin").unwrap_or_default().as_bytes().to_vec();
     let name = argv.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let shown_dir = dir.display().to_string();
+    let folder = dir.clone();
     let (out, err) = (call.log.clone(), call.log.clone());
     let program = Program { argv, env, dir, stdin, keep: keep.unwrap_or(KEEP), out, err, pulse, keeps };
     let ended = process::run(program)
         .await
-        .map_err(|error| wrong(format!("`{name}` cannot be started in {shown_dir}: {error}")))?;
-    outcome(&name, &ended, call)
+        .map_err(|error| wrong(format!("`{name}` cannot be started in {}: {error}", folder.display())))?;
+    let mut outputs = outcome(&name, &ended, call)?;
+    if let (false, Some(object)) = (wanted.is_empty(), outputs.as_object_mut()) {
+        let (store, secrets) = (Arc::clone(world.outputs()), Arc::clone(world.secrets()));
+        let kept = blocking(move || files::take(&folder, &wanted, &*store, &secrets)).await?;
+        object.insert("artifacts".to_owned(), kept);
+    }
+    Ok(outputs)
+}
+
+/// What waits for the disk, beside what does not.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|why| Err(wrong(why.to_string())))
 }
 
 fn fresh(keeps: &mut Vec<tempfile::TempDir>) -> Result<PathBuf, Failure> {

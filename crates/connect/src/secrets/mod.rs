@@ -132,6 +132,11 @@ impl Secrets {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).settled(bytes)
     }
 
+    /// Whether a value that was handed out stands in these bytes.
+    pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).is_in(bytes)
+    }
+
     /// The same for every text in a JSON value, keys and numbers included.
     #[must_use]
     pub fn redact_value(&self, value: Value) -> Value {

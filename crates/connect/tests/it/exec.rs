@@ -3,6 +3,9 @@ use std::time::{Duration, Instant};
 use ensue_event::Span;
 use serde_json::{Value, json};
 
+use ensue_connect::Outputs;
+use ensue_event::Digest;
+
 use crate::support::{Fixture, call, err, ok, world};
 
 fn run(argv: &[&str], more: Value) -> ensue_connect::Call {
@@ -188,4 +191,59 @@ async fn a_program_that_gives_no_sign_of_life_is_ended() {
     }
     let failure = err(world.perform(run(&["true"], json!({ "heartbeat": "soon" }))).await);
     assert!(failure.message.contains("`heartbeat: soon` is not a duration"), "{}", failure.message);
+}
+
+/// A store of artifacts in memory.
+#[derive(Default)]
+struct Shelf(std::sync::Mutex<std::collections::BTreeMap<Digest, bytes::Bytes>>);
+
+impl Outputs for Shelf {
+    fn put(&self, bytes: &[u8]) -> Result<Digest, String> {
+        self.0.lock().unwrap().insert(Digest::of(bytes), bytes.to_vec().into());
+        Ok(Digest::of(bytes))
+    }
+
+    fn get(&self, digest: &Digest) -> Result<bytes::Bytes, String> {
+        self.0.lock().unwrap().get(digest).cloned().ok_or_else(|| format!("{digest} is gone"))
+    }
+}
+
+#[tokio::test]
+async fn artifacts_go_out_by_their_content_and_come_in_again() {
+    let Fixture { world, dir } = world(&[("KEY", "canary-of-the-artifact")]);
+    let world = world.with_outputs(std::sync::Arc::new(Shelf::default()));
+    let make = |script: &str, path: &str| run(&["sh", "-c", script], json!({ "artifacts": { "report": path } }));
+    let out = ok(world.perform(make("mkdir out; printf '{}' > out/report.json", "out/report.json")).await);
+    let report = out["artifacts"]["report"].clone();
+    let digest = Digest::of(b"{}").to_string();
+    assert_eq!(
+        report,
+        json!({ "digest": digest, "size": 2, "mediaType": "application/json", "path": "out/report.json" })
+    );
+    let out = ok(world.perform(run(&["cat", "in/deep/it"], json!({ "files": { "in/deep/it": report } }))).await);
+    assert_eq!(out["stdout"], "{}");
+    let outside = dir.path().join("outside");
+    std::fs::write(&outside, "not yours").unwrap();
+    for (script, path, says) in [
+        ("true", "../x", "is not a path below"),
+        ("true", "/etc/passwd", "is not a path below"),
+        ("true", "nothing", "cannot be opened"),
+        ("mkdir there", "there", "is no file"),
+        ("mkfifo pipe", "pipe", "is no file"),
+        (&format!("ln -s {} link", outside.display()), "link", "symbolic link"),
+        (&format!("ln -s {} up", dir.path().display()), "up/outside", "symbolic link"),
+        ("dd if=/dev/zero of=large bs=1048576 count=33 2>/dev/null", "large", "larger than 32 MiB"),
+        ("exit 3", "nothing", "exited with 3"),
+    ] {
+        let failure = err(world.perform(make(script, path)).await);
+        assert!(failure.message.contains(says), "{script}: {}", failure.message);
+    }
+    let mut secret = make("printf 'x%sx' \"$KEY\" > it", "it");
+    secret.connection.as_mut().unwrap().config["env"] = json!({ "KEY": { "$secret": "KEY" } });
+    let failure = err(world.perform(secret).await);
+    assert!(failure.message.contains("holds a secret"), "{}", failure.message);
+    for (file, says) in [(json!({ "digest": "0".repeat(64) }), "is gone"), (json!("text"), "is no artifact")] {
+        let failure = err(world.perform(run(&["true"], json!({ "files": { "it": file } }))).await);
+        assert!(failure.message.contains(says), "{}", failure.message);
+    }
 }

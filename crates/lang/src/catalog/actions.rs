@@ -104,6 +104,16 @@ pub static ACTIONS: &[ActionSpec] = &[
                 Field::new("stdin", Ty::Text, "What the program reads on standard input."),
                 Field::new("expect", Ty::List(&Ty::Int(0, 255)), "The exit codes that are a success; 0 if left out."),
                 Field::new(
+                    "files",
+                    Ty::Map(&Ty::Any),
+                    "Per path in its folder, an artifact of an earlier step: \"${{ steps.STEP.outputs.artifacts.NAME }}\".",
+                ),
+                Field::new(
+                    "artifacts",
+                    Ty::Map(&Ty::Text),
+                    "Per name, the path of a file in its folder that is kept when it has ended well; 32 MiB each at most.",
+                ),
+                Field::new(
                     "heartbeat",
                     Ty::Duration,
                     "How often it must give a sign of life: a byte of output, or a touch of the file that ENSUE_HEARTBEAT names.",
@@ -117,6 +127,7 @@ pub static ACTIONS: &[ActionSpec] = &[
             Field::new("stdout", Ty::Text, "Standard output."),
             Field::new("stderr", Ty::Text, "Standard error."),
             Field::new("json", Ty::Any, "What standard output says, where it is JSON."),
+            Field::new("artifacts", Ty::Map(&Ty::Any), "Per name, what was kept: digest, size, mediaType, path."),
         ],
         idempotency: Idempotency::None,
         default_retry: false,

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use ensue_connect::Outputs;
 use ensue_engine::Outboxed;
 use ensue_event::ours::Logged;
 use ensue_event::{Digest, Key, Time};
@@ -145,6 +146,21 @@ impl Logs {
     /// The blobs of logs and artifacts.
     pub(crate) fn outputs(&self) -> &Blobs<Drive> {
         &self.outputs
+    }
+}
+
+impl Outputs for Logs {
+    fn put(&self, bytes: &[u8]) -> Result<Digest, String> {
+        self.outputs.put(bytes).map_err(|why| why.to_string())
+    }
+
+    fn get(&self, digest: &Digest) -> Result<Bytes, String> {
+        self.output(digest).map_err(|why| match why {
+            LogError::NoBlob { .. } => {
+                format!("no run has left anything with the digest {digest}, or retention has taken it")
+            }
+            why => why.to_string(),
+        })
     }
 }
 

@@ -137,3 +137,76 @@ async fn what_a_cancelled_try_had_said_is_kept() {
         (&json!("cancelled"), &json!("cancelled"))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_is_given_to_the_next_step_and_stays_while_its_run_needs_it() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let go = folder.path().join("go");
+    let config = format!(
+        r#"
+apiVersion: ensue.dev/v1
+kind: Connection
+metadata: {{ name: here }}
+spec:
+  exec: {{ enabled: true }}
+---
+apiVersion: ensue.dev/v1
+kind: Rule
+metadata: {{ name: pass-on }}
+spec:
+  when: {{ event: {{ type: [shop.order.placed], data: {{ total: [100] }} }} }}
+  steps:
+    - id: make
+      uses: exec/run
+      connection: here
+      with: {{ argv: [sh, -c, "printf made > it.txt"], artifacts: {{ it: it.txt }} }}
+    - id: wait
+      uses: exec/run
+      connection: here
+      with: {{ argv: [sh, -c, "while [ ! -e {} ]; do sleep 0.05; done"] }}
+    - id: use
+      uses: exec/run
+      connection: here
+      with: {{ argv: [cat, in/it.txt], files: {{ in/it.txt: "${{{{ steps.make.outputs.artifacts.it }}}}" }} }}
+"#,
+        go.display()
+    );
+    let place = Place::with(|options| {
+        options.log.segment_bytes = 8 << 10;
+        options.retention = ensue_node::Retention { age: None, bytes: Some(0) };
+        options.config = file(config);
+    })
+    .await;
+    place.send(order("a", 100)).await;
+    let run = run_of(&place).await;
+    place.wait_for("dev.ensue.action.answered", 1).await;
+    let digest = ensue_event::Digest::of(b"made");
+    let blob = place.data().join("outputs").join(&digest.to_string()[..2]).join(digest.to_string());
+    let stale = place.data().join("outputs").join("aa").join("a".repeat(64));
+    std::fs::create_dir_all(stale.parent().unwrap()).unwrap();
+    std::fs::write(&stale, "nobody knows me").unwrap();
+    // The records go, and what they alone named; the run that waits still names its artifact.
+    for n in 0..100 {
+        place.send(order(&format!("fill{n}"), 1)).await;
+    }
+    assert!(place.node.settled().await);
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 3600);
+    for path in [&blob, &stale] {
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    }
+    let first = place.node.retain().await.unwrap().expect("something went");
+    assert!(blob.exists() && !stale.exists());
+    assert!(
+        place.node.records(first, usize::MAX).unwrap().iter().all(|record| !record.event.id.ends_with(".1.answered"))
+    );
+    std::fs::write(&go, "").unwrap();
+    until("the end of the run", || {
+        let all = place.node.records(first, usize::MAX).unwrap();
+        all.iter().any(|record| &*record.event.kind == "dev.ensue.run.finished").then_some(())
+    })
+    .await;
+    let (_, one) = place.get(&format!("/api/v1/runs/{run}")).await;
+    assert_eq!(one["steps"]["use"]["outputs"]["stdout"], "made", "{one:#}");
+    let (status, bytes) = text(&place, &format!("/api/v1/blobs/{digest}")).await;
+    assert_eq!((status, bytes.as_str()), (200, "made"));
+}
