@@ -209,6 +209,24 @@ const FIELDS: &[(&str, &[[&str; 3]])] = &[
         ],
     ),
     (
+        "dev.ensue.freeze.began",
+        &[
+            ["connection", "string", "The connection whose effects are held."],
+            ["rule", "string", "The rule whose effects are held."],
+            ["until", "time", "Until when."],
+            ["reason", "string", "Why, as the window says."],
+        ],
+    ),
+    (
+        "dev.ensue.freeze.ended",
+        &[
+            ["connection", "string", "The connection whose effects were held."],
+            ["rule", "string", "The rule whose effects were held."],
+            ["since", "time", "Since when."],
+            ["reason", "string", "Why, as the window says."],
+        ],
+    ),
+    (
         "dev.ensue.chain.cut",
         &[
             ["rule", "string", "The rule that would have gone on."],

@@ -198,8 +198,19 @@ fn fold() -> Vec<Ours> {
             due: Some(at(3_600)),
         }
         .into(),
-        FreezeBegan { connection: Some("shop/prod".into()), rule: None, until: at(3_600), reason: "weekend".into() }
-            .into(),
-        FreezeEnded { connection: None, rule: Some(rule()), since: at(0), reason: "weekend".into() }.into(),
+        FreezeBegan {
+            connection: Some("shop/prod".into()),
+            rule: Some(rule()),
+            until: at(3_600),
+            reason: "weekend".into(),
+        }
+        .into(),
+        FreezeEnded {
+            connection: Some("shop/prod".into()),
+            rule: Some(rule()),
+            since: at(0),
+            reason: "weekend".into(),
+        }
+        .into(),
     ]
 }
