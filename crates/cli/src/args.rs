@@ -569,6 +569,8 @@ pub(crate) enum RunCommand {
     },
     /// End a run.
     Cancel(Decide),
+    /// Take back what a run that is over did: its undo steps run, the last step first.
+    Rollback(Decide),
     /// Let a parked firing go, or all of a rule.
     Redrive(DecideParked),
     /// Drop a parked firing, or all of a rule.

@@ -21,6 +21,7 @@ pub(crate) async fn run(what: RunCommand, output: Output) -> Result<(), Error> {
         RunCommand::Resume { decide, from: Some(step) } => (decide, "resume", json!({"step": step})),
         RunCommand::Skip { decide, step } => (decide, "skip", json!({"step": step})),
         RunCommand::Cancel(decide) => (decide, "cancel", json!({})),
+        RunCommand::Rollback(decide) => (decide, "rollback", json!({})),
         RunCommand::Redrive(decide) => return parked(decide, "redrive", output).await,
         RunCommand::Discard(decide) => return parked(decide, "discard", output).await,
         RunCommand::Approve { decide, step, refuse } => (decide, "approve", json!({"step": step, "refuse": refuse})),

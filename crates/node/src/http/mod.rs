@@ -127,6 +127,7 @@ routes! {
     POST "/api/v1/runs/{id}/resume" OPERATE, operate::resume: "Goes on with a failed run at the step that failed.";
     POST "/api/v1/runs/{id}/skip" OPERATE, operate::skip: "Takes a step as done.";
     POST "/api/v1/runs/{id}/cancel" OPERATE, operate::cancel: "Ends a run.";
+    POST "/api/v1/runs/{id}/rollback" OPERATE, operate::rollback: "Takes back what a run that is over did.";
     POST "/api/v1/runs/{id}/settle" OPERATE, operate::settle: "Says what became of an uncertain step.";
     POST "/api/v1/runs/{id}/approve" OPERATE, operate::approve: "Says yes, or no with `refuse`, where a step of a run asks; `shown` is the digest of what was looked at.";
     POST "/api/v1/rules/{name}/mode" OPERATE, operate::mode_of_default: "Sets the mode of a rule of `default`.";

@@ -161,6 +161,17 @@ pub(crate) async fn cancel(
     command(&app, &who, Command::CancelRun { run: super::runs::run(&app, &run).await? }, &said.reason).await
 }
 
+pub(crate) async fn rollback(
+    State(app): State<App>,
+    Extension(who): Who,
+    Path(run): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Reached {
+    let said: Said = body::json(body, &headers).await?;
+    command(&app, &who, Command::Rollback { run: super::runs::run(&app, &run).await? }, &said.reason).await
+}
+
 pub(crate) async fn settle(
     State(app): State<App>,
     Extension(who): Who,
