@@ -112,6 +112,22 @@ impl Shape {
 }
 
 impl Ty {
+    /// Whether a computed value may stand here, as far as its kind tells. One that is null is left out.
+    #[must_use]
+    pub fn takes(&self, value: &serde_json::Value) -> bool {
+        match self {
+            _ if value.is_null() => true,
+            // A number or a Boolean has one way to be written; a list or a map has not.
+            Ty::Text | Ty::Url | Ty::Choice(_) => !value.is_array() && !value.is_object(),
+            Ty::Int(low, high) => value.as_i64().is_some_and(|number| (*low..=*high).contains(&number)),
+            Ty::Number => value.is_number(),
+            Ty::Bool => value.is_boolean(),
+            Ty::List(_) => value.is_array(),
+            Ty::Map(_) | Ty::Object(_) => value.is_object(),
+            _ => true,
+        }
+    }
+
     /// What is expected, in words: `a duration such as 30m`.
     #[must_use]
     pub fn expected(&self) -> String {

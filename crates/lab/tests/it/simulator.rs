@@ -22,7 +22,7 @@ fn twenty_seeds_hold_what_is_promised_and_are_the_same_twice() {
     // Every rule has its part in it.
     let rules = [
         "alone", "build", "calm", "counted", "deploy", "echo", "gather", "gathered", "hushed", "left", "missing",
-        "newest", "ordered", "paced", "pairs", "replaced", "right",
+        "newest", "ordered", "paced", "pairs", "replaced", "right", "wave",
     ];
     assert!(fired.keys().eq(rules.map(|rule| format!("default/{rule}")).iter()), "{fired:?}");
     assert!(fired.values().all(|times| *times > 0), "{fired:?}");

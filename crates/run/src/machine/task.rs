@@ -22,6 +22,7 @@ impl<'a> Machine<'a> {
             return self.done(node, outputs);
         }
         let with = self.render(&task.with)?.to_json();
+        fits(&task.action, &with)?;
         self.dispatch(node, task, with);
         Ok(Flow::Wait)
     }
@@ -152,4 +153,17 @@ impl<'a> Machine<'a> {
             _ => None,
         }
     }
+}
+
+/// What templates gave must be of the types that the action takes: half of a call is another call.
+fn fits(action: &str, with: &serde_json::Value) -> Result<(), Failure> {
+    let fields = catalog::action(action).map(|spec| spec.with.fields).unwrap_or_default();
+    for (field, value) in fields.iter().filter_map(|field| Some((field, with.get(field.name)?))) {
+        if !field.ty.takes(value) {
+            let (name, expected) = (field.name, field.ty.expected());
+            let why = format!("`with.{name}` of {action} must be {expected}; it is {value}");
+            return Err(Failure::new("Expression", why));
+        }
+    }
+    Ok(())
 }
