@@ -5,14 +5,14 @@
 //! done ([`Command`]). It **is not** an executor: nothing here waits, reads a clock or talks to anyone.
 //!
 //! Invariants:
-//! - A run that is not over waits for something by name: an answer of an effect, a timer, or a person
-//!   ([`Run::waits_for`]). There is no state in which nothing can move it.
+//! - Each branch of a run that is not over waits for something by name: an answer of an effect, a timer, an event, a
+//!   person, or branches of its own ([`Run::waits`]). There is no state in which nothing can move it.
 //! - A step with a recorded answer is never done again: only an operator's new generation gives new effects.
 //! - The same run, input and time give the same commands: jitter is a hash, time is the record's.
 //! - A definition is pinned: a run goes by the graph of the digest that fired it.
 //!
-//! Map: [`graph`] (the shape) → [`mod@compile`] (from step lists) → [`run`] (what is kept) → [`scope`] (what expressions
-//! see) → [`machine`] (input in, commands out) → [`retry`] (when to try again).
+//! Map: [`graph`] (the shape) → [`mod@compile`] (from step lists) → [`run`], [`branch`] and [`step`] (what is kept) →
+//! [`scope`] (what expressions see) → [`machine`] (input in, commands out) → [`retry`] (when to try again).
 
 pub mod graph;
 

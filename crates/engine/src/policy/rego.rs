@@ -3,7 +3,7 @@
 //!
 //! regorus is built without its `std`, `time`, `rand`, `http` and `net` features: its maps are ordered, and there is no
 //! function that would ask a clock, chance or the network. What could make much of little in one instruction is refused
-//! when the module is compiled ([`REFUSED`]), and so is a text that is longer than [`MAX_TEXT`].
+//! when the module is compiled (`REFUSED`), and so is a text that is longer than `MAX_TEXT`.
 
 use std::fmt;
 use std::sync::Arc;

@@ -345,7 +345,10 @@ fn steps() {
             "set: { a: 1 }, continueOnError: \"true\"",
             "type: `continueOnError` must be true or false, not the text \"true\"; write true without quotes\n",
         ),
-        ("set: { a: 1 }, timeout: 5 minutes", "type: `timeout` must be a duration"),
+        (
+            "uses: exec/run, connection: here, with: { argv: [a] }, timeout: 5 minutes",
+            "type: `timeout` must be a duration",
+        ),
     ] {
         let spec = format!("{WHEN}steps:\n  - {{ {step} }}\n  - {{ id: later, set: {{ x: 1 }} }}\n");
         let mut found = about(&spec);
