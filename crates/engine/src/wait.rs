@@ -22,7 +22,7 @@ use ensue_run::{Input, Run, World, meets};
 use serde::{Deserialize, Serialize};
 
 use crate::decide::value_of;
-use crate::fold::Engine;
+use crate::fold::{Engine, Pinned};
 use crate::state::Verdict;
 use crate::table::RowValue;
 use crate::work::Kin;
@@ -226,7 +226,9 @@ impl Engine {
     /// Whether this is the event that a step waits for; if so, its run goes on.
     fn offer_to(&mut self, id: Key, row: &AwaitRow, at: Position, event: &Event, value: &Value) -> bool {
         let Some(run) = self.state.runs.get(&row.run).cloned() else { return false };
-        match self.is_for(&run, row, value) {
+        // A definition that cannot be read is told where the run is driven.
+        let Ok(pinned) = self.pinned(run.definition) else { return false };
+        match self.is_for(&pinned, &run, row, value) {
             Ok(false) => false,
             Ok(true) => {
                 self.state.awaits.delete(&(id, await_id(row.run, row.branch, &row.step)));
@@ -242,8 +244,7 @@ impl Engine {
         }
     }
 
-    fn is_for(&self, run: &Run, row: &AwaitRow, event: &Value) -> Result<bool, Failure> {
-        let Some(pinned) = self.graphs.get(&run.definition) else { return Ok(false) };
+    fn is_for(&self, pinned: &Pinned, run: &Run, row: &AwaitRow, event: &Value) -> Result<bool, Failure> {
         let config = self.next_config.as_ref().unwrap_or(&self.config);
         let tables = config.tables(&pinned.namespace);
         let idempotency = |action: &str, with: &serde_json::Value, connection: Option<&str>| {
