@@ -7,7 +7,7 @@ use ensue_event::{Attr, Digest, Event, Key, Ours, Record, Time};
 use ensue_run::branch::Failed;
 use ensue_run::machine::{Refused, Said};
 use ensue_run::step::Ask;
-use ensue_run::{Alarm, Branch, Branches, Command, Effect, Input, Machine, Run, Status, World};
+use ensue_run::{Alarm, Branch, Branches, BranchesMut, Command, Effect, Input, Machine, Run, Status, World};
 
 use crate::emit::Chain;
 use crate::fold::{Engine, Pinned, Poison};
@@ -281,7 +281,7 @@ impl Engine {
     }
 
     pub(crate) fn forget_branches(&mut self, run: Key) {
-        for id in (BranchRows { run, rows: &mut self.state.branches }).ids() {
+        for id in branch_ids(&self.state.branches, run) {
             self.state.branches.delete(&(run, id));
         }
     }
@@ -321,18 +321,21 @@ impl Branches for BranchRows<'_> {
     fn get(&self, id: u32) -> Option<Arc<Branch>> {
         self.rows.get(&(self.run, id)).cloned()
     }
+    fn ids(&self) -> Vec<u32> {
+        branch_ids(self.rows, self.run)
+    }
+}
+
+impl BranchesMut for BranchRows<'_> {
     fn put(&mut self, id: u32, branch: Arc<Branch>) {
         self.rows.share((self.run, id), branch);
     }
     fn delete(&mut self, id: u32) {
         self.rows.delete(&(self.run, id));
     }
-    fn ids(&self) -> Vec<u32> {
-        branch_ids(self.rows, self.run)
-    }
 }
 
-/// The same, for who only looks: nothing can be changed through it.
+/// The same, for who only looks.
 pub struct Kin<'a> {
     /// The run.
     pub run: Key,
@@ -344,8 +347,6 @@ impl Branches for Kin<'_> {
     fn get(&self, id: u32) -> Option<Arc<Branch>> {
         self.rows.get(&(self.run, id)).cloned()
     }
-    fn put(&mut self, _: u32, _: Arc<Branch>) {}
-    fn delete(&mut self, _: u32) {}
     fn ids(&self) -> Vec<u32> {
         branch_ids(self.rows, self.run)
     }

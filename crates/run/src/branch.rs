@@ -235,25 +235,32 @@ pub fn parse(name: &str) -> (&str, Vec<u32>) {
 pub trait Branches {
     /// The branch of this number.
     fn get(&self, id: u32) -> Option<Arc<Branch>>;
+    /// The numbers of all that are kept, in order.
+    fn ids(&self) -> Vec<u32>;
+}
+
+/// The same, to be changed.
+pub trait BranchesMut: Branches {
     /// Keeps a branch.
     fn put(&mut self, id: u32, branch: Arc<Branch>);
     /// Forgets a branch.
     fn delete(&mut self, id: u32);
-    /// The numbers of all that are kept, in order.
-    fn ids(&self) -> Vec<u32>;
 }
 
 impl Branches for BTreeMap<u32, Arc<Branch>> {
     fn get(&self, id: u32) -> Option<Arc<Branch>> {
         BTreeMap::get(self, &id).cloned()
     }
+    fn ids(&self) -> Vec<u32> {
+        self.keys().copied().collect()
+    }
+}
+
+impl BranchesMut for BTreeMap<u32, Arc<Branch>> {
     fn put(&mut self, id: u32, branch: Arc<Branch>) {
         self.insert(id, branch);
     }
     fn delete(&mut self, id: u32) {
         self.remove(&id);
-    }
-    fn ids(&self) -> Vec<u32> {
-        self.keys().copied().collect()
     }
 }

@@ -30,7 +30,7 @@ pub mod machine;
 
 pub mod retry;
 
-pub use branch::{Branch, Branches, TRUNK, Waits};
+pub use branch::{Branch, Branches, BranchesMut, TRUNK, Waits};
 pub use compile::{Definition, compile};
 pub use graph::Graph;
 pub use machine::{Alarm, Command, Effect, Input, Machine, World, meets};

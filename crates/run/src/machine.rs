@@ -19,7 +19,7 @@ use ensue_lang::catalog::Idempotency;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::branch::{Branch, Branches, Failed, Frame, Held, Stands, TRUNK, Undo, named};
+use crate::branch::{Branch, BranchesMut, Failed, Frame, Held, Stands, TRUNK, Undo, named};
 use crate::graph::{Graph, Node, NodeId, NodeKind};
 use crate::run::{Run, Status};
 use crate::scope::{self, Names};
@@ -308,7 +308,7 @@ pub struct Machine<'a> {
     graph: &'a Graph,
     world: &'a World<'a>,
     run: &'a mut Run,
-    branches: &'a mut dyn Branches,
+    branches: &'a mut dyn BranchesMut,
     /// The branch that is walked, and those that it came from, the trunk last.
     line: Vec<u32>,
     /// Branches at hand.
@@ -347,7 +347,7 @@ impl<'a> Machine<'a> {
         graph: &'a Graph,
         world: &'a World<'a>,
         run: &'a mut Run,
-        branches: &'a mut dyn Branches,
+        branches: &'a mut dyn BranchesMut,
     ) -> Machine<'a> {
         let loaded = BTreeMap::from([(TRUNK, Arc::new(std::mem::take(&mut run.trunk)))]);
         Machine {

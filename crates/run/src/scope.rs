@@ -170,17 +170,7 @@ pub fn key(text: &str) -> Value {
 /// # Errors
 /// What could not be computed.
 pub fn key_text(spec: &KeySpec, names: &dyn Scope) -> Result<Option<String>, EvalError> {
-    let one = |program: &Program| -> Result<Option<String>, EvalError> {
-        let value = program.eval(names, &mut Budget::new())?;
-        let whole = value.as_f64().filter(|number| number.fract() == 0.0).and(value.as_i64());
-        Ok(match (&value, value.as_str(), whole) {
-            (Value::Null, ..) => None,
-            (_, Some(text), _) => Some(text.to_owned()),
-            // 42 and 42.0 are one key.
-            (_, _, Some(number)) => Some(number.to_string()),
-            _ => Some(value.to_json().to_string()),
-        })
-    };
+    let one = |program: &Program| program.eval(names, &mut Budget::new()).map(|value| value.key_text());
     match spec {
         KeySpec::None => Ok(None),
         KeySpec::One(program) => one(program),

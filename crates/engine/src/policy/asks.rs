@@ -2,6 +2,7 @@
 
 use ensue_event::ours::{PolicyDecided, Ruled};
 use ensue_event::{Digest, Key, Time};
+use ensue_run::machine::ADMIN;
 use ensue_run::{Effect, Run};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -9,9 +10,6 @@ use serde_json::json;
 use super::Wanted;
 use crate::fold::{Engine, Poison};
 use crate::state::Timer;
-
-/// Who may answer whatever is asked.
-const ADMIN: &str = "admin";
 
 /// What people are asked before an effect is done. An approval is for all tries of the effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -188,6 +188,6 @@ impl<'a> Machine<'a> {
 }
 
 /// How a step stands that ended so.
-fn how(error: &Failure) -> StepStatus {
+pub(super) fn how(error: &Failure) -> StepStatus {
     if error.name == CANCELLED { StepStatus::Cancelled } else { StepStatus::Failed }
 }

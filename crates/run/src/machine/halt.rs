@@ -2,8 +2,9 @@
 
 use ensue_event::ours::Failure;
 
+use super::fail::how;
 use super::fork::forks;
-use super::{CANCELLED, Command, Machine};
+use super::{Command, Machine};
 use crate::branch::{Failed, TRUNK};
 use crate::graph::{NodeKind, RegionId};
 use crate::step::{Closing, StepStatus};
@@ -48,8 +49,7 @@ impl<'a> Machine<'a> {
             self.out.extend(effect.map(Command::Forget));
         }
         self.state(&node.path).error = Some(failed.error.clone());
-        let how = if failed.error.name == CANCELLED { StepStatus::Cancelled } else { StepStatus::Failed };
-        self.mark(&node.path, how);
+        self.mark(&node.path, how(&failed.error));
         if self.raise(region, failed) {
             self.wake(id);
         }
