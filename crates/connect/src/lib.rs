@@ -15,7 +15,8 @@
 //!
 //! Map, in the order in which data meets it: [`source`] (what a delivery becomes) → `github`, `registry`, `webhook`, the
 //! source half of `http`, and [`schedule`] → [`secrets`] → [`Log`] (what a call says meanwhile) → [`action`] and [`world`] (a call becomes an answer) → [`net`]
-//! (going out over HTTP) and `process` (running programs) → `http`, [`git`], `slack`, `exec`.
+//! (going out over HTTP) and `process` (running programs) → `http`, [`git`],
+//! [`kubernetes`], `slack`, `exec`.
 //!
 //! Each system is a cargo feature of its name; all are on by default.
 
@@ -26,6 +27,7 @@
         feature = "git",
         feature = "github",
         feature = "http",
+        feature = "kubernetes",
         feature = "registry",
         feature = "slack",
         feature = "webhook"
@@ -59,7 +61,7 @@ pub mod outputs;
 pub mod action;
 pub mod world;
 
-#[cfg(any(feature = "http", feature = "slack"))]
+#[cfg(any(feature = "http", feature = "kubernetes", feature = "slack"))]
 pub mod net;
 #[cfg(any(feature = "exec", feature = "git"))]
 mod process;
@@ -70,6 +72,8 @@ mod exec;
 pub mod git;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 #[cfg(feature = "slack")]
 mod slack;
 

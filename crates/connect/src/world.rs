@@ -9,7 +9,7 @@ use ensue_event::Span;
 use ensue_event::ours::{Answer, Failure};
 use futures::FutureExt as _;
 
-use crate::action::{Action, Call, actions, denied, wrong};
+use crate::action::{Action, Call, Connection, actions, denied, wrong};
 use crate::outputs::{Nowhere, Outputs};
 use crate::secrets::{Resolved, Secrets, holds_handle};
 
@@ -23,6 +23,8 @@ pub struct World {
     pub(crate) clients: crate::net::Clients,
     #[cfg(feature = "git")]
     pub(crate) repositories: crate::git::Repositories,
+    #[cfg(feature = "kubernetes")]
+    pub(crate) clusters: crate::kubernetes::Clusters,
 }
 
 impl World {
@@ -41,6 +43,8 @@ impl World {
             clients: crate::net::Clients::default(),
             #[cfg(feature = "git")]
             repositories: crate::git::Repositories::default(),
+            #[cfg(feature = "kubernetes")]
+            clusters: crate::kubernetes::Clusters::default(),
         }
     }
 
@@ -97,8 +101,8 @@ impl World {
         self.secrets.redact_answer(answer)
     }
 
-    /// The settings of a call's connection, which must be of this type, secrets filled in.
-    pub(crate) fn connection(&self, call: &Call, type_name: &str) -> Result<Resolved, Failure> {
+    /// A call's connection, which must be of this type.
+    pub(crate) fn connected<'c>(call: &'c Call, type_name: &str) -> Result<&'c Connection, Failure> {
         let Some(connection) = &call.connection else {
             return Err(wrong(format!("{} needs a connection of type {type_name}; name one", call.action)));
         };
@@ -106,6 +110,16 @@ impl World {
             let (name, found) = (&connection.name, &connection.type_name);
             return Err(wrong(format!("{} needs a connection of type {type_name}; `{name}` is {found}", call.action)));
         }
+        Ok(connection)
+    }
+
+    /// The settings of a call's connection, which must be of this type, secrets filled in.
+    pub(crate) fn connection(&self, call: &Call, type_name: &str) -> Result<Resolved, Failure> {
+        self.settings(World::connected(call, type_name)?)
+    }
+
+    /// The settings of a connection, secrets filled in.
+    pub(crate) fn settings(&self, connection: &Connection) -> Result<Resolved, Failure> {
         self.secrets
             .resolve_config(&connection.config)
             .map_err(|missing| denied(format!("the connection `{}` cannot be used: {missing}", connection.name)))

@@ -20,6 +20,12 @@ const ONCE: &[&str] = &[
     "tokio",
 ];
 
+/// Versions that may stand beside ours, and why.
+const BESIDE: &[(&str, &str)] = &[
+    // kube and k8s-openapi are built on it; its values never meet ours.
+    ("jiff", "0.2."),
+];
+
 /// These are not there at all, and why.
 const NEVER: &[(&str, &str)] = &[
     ("aws-lc-rs", "rustls uses ring here"),
@@ -45,8 +51,10 @@ pub(super) fn check(lock: &str) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for name in ONCE {
-        let found = versions.get(name).map_or(&[][..], Vec::as_slice);
-        if let [_, (line, _), ..] = found {
+        let all = versions.get(name).map_or(&[][..], Vec::as_slice);
+        let counts = |version: &str| !BESIDE.iter().any(|(of, beside)| of == name && version.starts_with(beside));
+        let found: Vec<&(usize, &str)> = all.iter().filter(|(_, version)| counts(version)).collect();
+        if let [_, (line, _), ..] = found.as_slice() {
             let all: Vec<&str> = found.iter().map(|(_, version)| *version).collect();
             let what = format!(
                 "{name} is there as {}: `cargo tree -i {name}` shows who asks; let all ask for one",

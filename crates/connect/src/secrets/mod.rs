@@ -115,6 +115,11 @@ impl Secrets {
         self.fill(config).map(Resolved::new)
     }
 
+    /// Takes note of a value that came from elsewhere, such as the token in a kubeconfig, so that it is redacted too.
+    pub(crate) fn learn(&self, value: &str) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).learn(value);
+    }
+
     /// A text without any value that was handed out: as it is, in base64, in URL encoding or escaped in JSON, it becomes
     /// `***`. Values of fewer than six characters are left: they would take ordinary words with them.
     #[must_use]

@@ -87,7 +87,58 @@ pub static CONNECTIONS: &[ConnectionSpec] = &[
         },
         limits: Limits::NONE,
     },
+    ConnectionSpec {
+        name: "kubernetes",
+        doc: "A Kubernetes cluster.",
+        config: Shape {
+            what: "the settings of a kubernetes connection",
+            fields: &[
+                Field::new("context", Ty::Text, "The context of the kubeconfig; its current one if left out."),
+                Field::new(
+                    "kubeconfig",
+                    Ty::MaybeSecret,
+                    "The path of a kubeconfig, or a secret that holds one; if left out what KUBECONFIG names, `~/.kube/config`, or in a pod its service account.",
+                ),
+                Field::new("inCluster", Ty::Bool, "Use the service account of the pod that ensue runs in."),
+                Field::new("impersonate", Ty::Object(&IMPERSONATE), "Whom requests are made for."),
+            ],
+            one_of: &[],
+            habits: &[
+                ("config", "kubeconfig"),
+                ("cluster", "context"),
+                ("incluster", "inCluster"),
+                ("as", "impersonate"),
+            ],
+        },
+        // What a wrong rule can do to a cluster within an hour; only actions that change something count.
+        limits: Limits { distinct_targets_per_hour: Some(10), ..Limits::NONE },
+    },
 ];
+
+static IMPERSONATE: Shape = Shape {
+    what: "whom requests are made for",
+    fields: &[
+        USER,
+        GROUPS,
+        Field::new(
+            "byNamespace",
+            Ty::Map(&Ty::Object(&IDENTITY)),
+            "By the namespace of the rule or source; without `user` beside it other namespaces are refused.",
+        ),
+    ],
+    one_of: &[],
+    habits: &[("username", "user"), ("group", "groups")],
+};
+
+static IDENTITY: Shape = Shape {
+    what: "a user of the cluster",
+    fields: &[USER.required(), GROUPS],
+    one_of: &[],
+    habits: &[("username", "user"), ("group", "groups")],
+};
+
+const USER: Field = Field::new("user", Ty::Text, "The user: `system:serviceaccount:shop:deployer`.");
+const GROUPS: Field = Field::new("groups", Ty::List(&Ty::Text), "Its groups.");
 
 const NETWORKS: Field = Field::new(
     "allowNetworks",
