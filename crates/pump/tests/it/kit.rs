@@ -93,13 +93,19 @@ pub(crate) struct World {
     pub(crate) store: Memory,
     pub(crate) wall: Time,
     pub(crate) boot: u32,
+    manifest: String,
     starts: u32,
 }
 
 impl World {
     pub(crate) fn new() -> World {
+        World::with(MANIFEST.into())
+    }
+
+    /// A world whose first start applies this configuration.
+    pub(crate) fn with(manifest: String) -> World {
         let store = Memory::lagging(Pump::<Memory>::tables()).unwrap();
-        World { disk: FaultDisk::new(), store, wall: Time::from_secs(1_767_225_600), boot: 1, starts: 0 }
+        World { disk: FaultDisk::new(), store, wall: Time::from_secs(1_767_225_600), boot: 1, manifest, starts: 0 }
     }
 
     pub(crate) fn log(&self) -> FileLog<FaultDisk> {
@@ -139,7 +145,7 @@ impl World {
         };
         let mut out = vec![node_started(started, format!("start-{}", self.starts))];
         if node.pump.engine().state().config.is_empty() {
-            let files = vec![ConfigFile { path: "t.yaml".into(), text: MANIFEST.into() }];
+            let files = vec![ConfigFile { path: "t.yaml".into(), text: self.manifest.clone() }];
             let applied = ConfigApplied { documents: Vec::new(), files, observe: false };
             out.push(pump::node("config".into(), &applied.into()));
         }
@@ -234,10 +240,20 @@ impl Node {
     }
 
     pub(crate) fn operator(&mut self, command: Command) {
+        self.asks("ada", &[], command);
+    }
+
+    /// A person with these roles asks for something.
+    pub(crate) fn asks(&mut self, actor: &str, roles: &[&str], command: Command) {
         let count = self.told.entry("operator".into()).or_default();
         *count += 1;
         let id = format!("operator-{}-{count}", self.log.end());
-        let asked = Operator { command, actor: "ada".into(), roles: Vec::new(), reason: "a test".into() };
+        let asked = Operator {
+            command,
+            actor: actor.into(),
+            roles: roles.iter().map(ToString::to_string).collect(),
+            reason: "a test".into(),
+        };
         self.send(vec![operator(id, asked)]);
     }
 
@@ -351,7 +367,6 @@ impl Node {
     /// No firing is there twice, every emission is in order, and a rebuild gives the same rows.
     pub(crate) fn check(&mut self, world: &World) {
         self.catch_up();
-        assert!(self.checkpoint());
         let (mut fired, mut last) = (BTreeSet::new(), None);
         for entry in entries(&self.log, Position(0)) {
             let Entry::Record(record) = entry else { continue };
@@ -363,6 +378,12 @@ impl Node {
                 last = Some(place);
             }
         }
+        self.is_what_the_log_says(world);
+    }
+
+    /// A rebuild gives the same rows.
+    pub(crate) fn is_what_the_log_says(&mut self, world: &World) {
+        assert!(self.checkpoint());
         assert_eq!(self.pump.store().dump().unwrap(), world.rebuilt(&self.log));
     }
 }

@@ -17,4 +17,5 @@ mod backfill;
 mod clock;
 mod crash;
 mod limits;
+mod matrix;
 mod recovery;
