@@ -1,5 +1,6 @@
 //! HTTP/1.1 that costs the two cores little: requests that are made once and sent often, and a sink.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -121,11 +122,23 @@ impl Client {
     }
 }
 
-/// Serves until it is dropped. The handler gives the status; the body is always `{}`.
+/// What a sink says: a status, and a body that is JSON.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Cow<'static, str>,
+}
+
+impl From<u16> for Reply {
+    fn from(status: u16) -> Reply {
+        Reply { status, body: Cow::Borrowed("{}") }
+    }
+}
+
+/// Serves until it is dropped.
 pub(crate) async fn serve<H, F>(listener: TcpListener, handler: H)
 where
     H: Fn(Message) -> F + Clone + Send + 'static,
-    F: Future<Output = u16> + Send + 'static,
+    F: Future<Output: Into<Reply>> + Send + 'static,
 {
     while let Ok((stream, _)) = listener.accept().await {
         // What fails here is a connection that a killed node has left.
@@ -136,13 +149,15 @@ where
 async fn connection<H, F>(mut stream: TcpStream, handler: H) -> io::Result<()>
 where
     H: Fn(Message) -> F,
-    F: Future<Output = u16>,
+    F: Future<Output: Into<Reply>>,
 {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
     while let Some(message) = read(&mut stream, &mut buffer).await? {
-        let status = handler(message).await;
-        let answer = format!("HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{{}}");
+        let Reply { status, body } = handler(message).await.into();
+        let length = body.len();
+        let answer =
+            format!("HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}");
         stream.write_all(answer.as_bytes()).await?;
     }
     Ok(())

@@ -51,7 +51,10 @@ type Result<T = ()> = std::result::Result<T, String>;
 const USAGE: &str = "\
 Usage: ensue-bench COMMAND --binary PATH
 
-  crash [--kills N] [--seed S]   kills the node at random while events come in, and verifies what is left
+  crash [--kills N] [--example all-steps] [--seed S] [--keep]
+                                 kills the node at random while events come in, and verifies what is left; with the
+                                 automations of examples/all-steps, or with the short runs of its own; --results PAGE
+                                 writes what was measured
   ingest [--full]                what it costs to take events in, to keep them, to be up again
   loop [--seconds N]             webhook, condition, POST: CPU, rates, latencies; runs of three steps
   runs [--peers FOLDER] [--seconds N] [--rounds N]

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -41,6 +42,21 @@ impl Setup {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data")
+    }
+
+    /// Makes a token of this name that may read and operate, and answer for these roles; its text.
+    pub(crate) fn token(&self, name: &str, roles: &[&str]) -> Result<String> {
+        let made = std::fs::create_dir_all(self.data());
+        made.map_err(|why| format!("cannot create {}: {why}", self.data().display()))?;
+        let mut command = Command::new(&self.binary);
+        command
+            .args(["token", "create", name, "--scope", "read,operate", "--output", "json", "--data"])
+            .arg(self.data());
+        command.args(roles.iter().flat_map(|role| ["--role", role]));
+        let out = command.output().map_err(|why| format!("cannot start {}: {why}", self.binary.display()))?;
+        let made: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+        let text = made.get("token").and_then(Value::as_str).map(str::to_owned);
+        text.ok_or_else(|| format!("no token was made: {}", String::from_utf8_lossy(&out.stderr)))
     }
 
     /// The same with flushes that take so many microseconds longer; nothing where there is no strace to do it.
@@ -127,15 +143,28 @@ impl DerefMut for Node {
     }
 }
 
-/// The API, asked by one who may do all.
+/// The API.
 pub(crate) struct Api {
     client: Client,
-    data: PathBuf,
+    token: Token,
+}
+
+/// Who asks.
+enum Token {
+    /// One who may do all: the node makes this file at its first start.
+    Admin(PathBuf),
+    Of(String),
 }
 
 impl Api {
+    /// Asked by one who may do all.
     pub(crate) fn new(addr: SocketAddr, data: &Path) -> Api {
-        Api { client: Client::new(addr), data: data.to_path_buf() }
+        Api { client: Client::new(addr), token: Token::Admin(data.join("admin.token")) }
+    }
+
+    /// Asked by whose token it is.
+    pub(crate) fn of(addr: SocketAddr, token: &str) -> Api {
+        Api { client: Client::new(addr), token: Token::Of(token.to_owned()) }
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Result<Value> {
@@ -147,8 +176,10 @@ impl Api {
     }
 
     async fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<(u16, Value)> {
-        // The first start makes it.
-        let token = std::fs::read_to_string(self.data.join("admin.token")).unwrap_or_default();
+        let token = match &self.token {
+            Token::Admin(file) => std::fs::read_to_string(file).unwrap_or_default(),
+            Token::Of(token) => token.clone(),
+        };
         let bearer = format!("Bearer {}", token.trim());
         let bytes = request(method, path, &[("authorization", &bearer), ("content-type", "application/json")], body);
         let answer = self.client.send(&bytes).await.map_err(|why| format!("{method} {path}: {why}"))?;

@@ -39,8 +39,12 @@ pub(crate) struct Report {
 impl Report {
     /// The page is `--results PATH`, in the folder of the benches if left out.
     pub(crate) fn new(bench: &'static str, words: &mut Arguments) -> Result<Report> {
-        let page = words.option("--results")?.unwrap_or_else(|| PathBuf::from("bench/RESULTS.md"));
-        Ok(Report { bench, page, lines: Vec::new(), remarks: Vec::new() })
+        Ok(Report::on(bench, words.option("--results")?.unwrap_or_else(|| PathBuf::from("bench/RESULTS.md"))))
+    }
+
+    /// On this page.
+    pub(crate) fn on(bench: &'static str, page: PathBuf) -> Report {
+        Report { bench, page, lines: Vec::new(), remarks: Vec::new() }
     }
 
     /// Takes a value, and prints it.
@@ -193,8 +197,10 @@ fn circumstances() -> String {
     let kernel = read("/proc/sys/kernel/osrelease");
     let kernel = kernel.split(['-', '\n']).next().unwrap_or_default();
     let load = read("/proc/loadavg");
+    // The crash test is no bench, and has results all the same.
+    let bench = if given.first() == Some(&"crash") { "" } else { "bench " };
     format!(
-        "`cargo xtask bench {}`; {} cores, {memory:.0} GiB, Linux {kernel}; load {} at the end.",
+        "`cargo xtask {bench}{}`; {} cores, {memory:.0} GiB, Linux {kernel}; load {} at the end.",
         given.join(" "),
         std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         load.split(' ').next().unwrap_or_default(),

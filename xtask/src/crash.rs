@@ -9,14 +9,21 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     let mut arguments = arguments.to_vec();
     let kills = number(&mut arguments, "--kills")?.unwrap_or_else(|| "200".into());
     let seed = number(&mut arguments, "--seed")?;
+    let example = take_option(&mut arguments, "--example")?;
+    if let Some(other) = example.as_ref().filter(|name| *name != "all-steps") {
+        return Err(format!("--example knows all-steps, not `{other}`"));
+    }
+    let results = take_option(&mut arguments, "--results")?;
     let binary = take_option(&mut arguments, "--binary")?;
     nothing_left(&arguments)?;
     let (client, ensue) = client(binary)?;
     let mut command = shell::program(&client.to_string_lossy());
-    command.args(["crash", "--kills", &kills]).arg("--binary").arg(ensue);
-    if let Some(seed) = seed {
-        command.args(["--seed", &seed]);
+    command.args(["crash", "--kills", &kills]);
+    for (name, value) in [("--example", example), ("--seed", seed)] {
+        command.args(value.iter().flat_map(|value| [name, value]));
     }
+    command.arg("--binary").arg(ensue);
+    command.args(results.iter().flat_map(|page| ["--results", page]));
     shell::run(&mut command)
 }
 
@@ -55,9 +62,12 @@ mod tests {
 
     #[test]
     fn a_slip_is_told_before_anything_is_built() {
-        for (arguments, says) in
-            [(["--kills", "many"], "--kills"), (["--kill", "7"], "--kill"), (["--seed", "x"], "--seed")]
-        {
+        for (arguments, says) in [
+            (["--kills", "many"], "--kills"),
+            (["--kill", "7"], "--kill"),
+            (["--seed", "x"], "--seed"),
+            (["--example", "no"], "--example"),
+        ] {
             let error = run(&arguments.map(str::to_owned)).unwrap_err();
             assert!(error.contains(says), "{error}");
         }

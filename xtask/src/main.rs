@@ -62,8 +62,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "crash",
-        usage: "[--kills N] [--seed S] [--binary PATH]",
-        about: "the real binary, killed at random under a verifying client: nothing lost, decided or done twice",
+        usage: "[--kills N] [--example all-steps] [--seed S] [--binary PATH] [--results PAGE]",
+        about: "the real binary, killed at random under a verifying client: nothing lost, decided or done twice, left",
         run: crash::run,
     },
     Command {

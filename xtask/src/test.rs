@@ -150,9 +150,13 @@ fn parts(target: &Path, tally: &mut Tally) -> Result {
         shell::run(shell::cargo().args(["build", "--package", "ensue-cli"]))?;
     }
     if let Some(crash) = COMMANDS.iter().find(|command| command.name == "crash") {
-        println!("$ cargo xtask crash --kills 20");
-        let arguments = ["--kills", "20", "--binary", &ensue.to_string_lossy()].map(str::to_owned);
-        tally.part("crash", (crash.run)(&arguments));
+        for (name, example) in [("crash", ""), ("crash all-steps", " --example all-steps")] {
+            println!("$ cargo xtask crash --kills 20{example}");
+            let more = example.split_whitespace();
+            let mut arguments: Vec<String> = ["--kills", "20"].into_iter().chain(more).map(str::to_owned).collect();
+            arguments.extend(["--binary".to_owned(), ensue.to_string_lossy().into_owned()]);
+            tally.part(name, (crash.run)(&arguments));
+        }
     }
     for example in scenarios()? {
         let name = format!("ensue test {}", example.display());
