@@ -1,6 +1,6 @@
 //! What people do while trains are under way: the board agrees, somebody answers, others meddle.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
@@ -22,6 +22,8 @@ pub(super) struct People {
     tokens: BTreeMap<&'static str, String>,
     /// The trains to which the board has agreed.
     agreed: BTreeSet<String>,
+    /// What it has said, and nobody has acknowledged.
+    owed: VecDeque<Value>,
     /// The trains to which somebody without a say has said something.
     meddled: BTreeSet<String>,
     rng: Rng,
@@ -40,12 +42,13 @@ impl People {
         let tokens = all.into_iter().map(|(name, role)| Ok((name, setup.token(name, &[role])?)));
         let (addr, rng) = (setup.addr, Rng::new(setup.addr.port().into(), 7));
         let tokens = tokens.collect::<Result<_>>()?;
-        let (agreed, meddled) = Default::default();
-        Ok(People { addr, client: Client::new(addr), tokens, agreed, meddled, rng })
+        let (agreed, owed, meddled) = Default::default();
+        Ok(People { addr, client: Client::new(addr), tokens, agreed, owed, meddled, rng })
     }
 
     /// Goes once through all trains that are under way. Whether that is enough of them.
     pub(super) async fn attend(&mut self, seed: u64, api: &mut Api, told: &Told) -> Result<bool> {
+        self.pay(told).await;
         let answer = api.get("/api/v1/runs?status=running&limit=1000").await?;
         let runs = answer.get("runs").and_then(Value::as_array).cloned().unwrap_or_default();
         for run in &runs {
@@ -53,7 +56,8 @@ impl People {
             let Some(plan) = Plan::by_id(seed, text("correlation")) else { continue };
             let step = text("step");
             if !self.agreed.contains(&plan.id) && (plan.early || step == "change") {
-                self.agree(&plan, told).await;
+                self.agree(&plan);
+                self.pay(told).await;
             }
             if step == "go" {
                 self.answer(text("id"), &plan, api, told).await?;
@@ -66,15 +70,22 @@ impl People {
     }
 
     /// The board agrees; now and then it says so twice.
-    async fn agree(&mut self, plan: &Plan, told: &Told) {
+    fn agree(&mut self, plan: &Plan) {
         let times = if self.rng.once_in(4) { 2 } else { 1 };
         for nth in 0..times {
             let ticket = format!("{}-{nth}", plan.id);
             let data = json!({"id": ticket, "service": plan.service, "ticket": ticket});
-            let event = json!({"id": format!("agreed-{ticket}"), "type": super::AGREED, "data": data});
-            send(told, &mut self.client, &[whole(event)], false).await;
+            self.owed.push_back(whole(json!({"id": format!("agreed-{ticket}"), "type": super::AGREED, "data": data})));
         }
         self.agreed.insert(plan.id.clone());
+    }
+
+    /// Sends what is owed. It may be dropped in the middle: what has no answer is sent again.
+    async fn pay(&mut self, told: &Told) {
+        while let Some(event) = self.owed.front() {
+            send(told, &mut self.client, std::slice::from_ref(event), false).await;
+            self.owed.pop_front();
+        }
     }
 
     /// Somebody answers, and others try to.
