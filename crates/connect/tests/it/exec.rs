@@ -127,7 +127,7 @@ async fn folders() {
     assert!(err(world.perform(call).await).message.contains("/no/such/folder"));
 }
 
-fn alive(pid: &str) -> bool {
+pub(crate) fn alive(pid: &str) -> bool {
     // A zombie is dead, and waits for somebody to take note.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim_start().starts_with('Z'))

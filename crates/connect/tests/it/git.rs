@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::support::{Fixture, call, err, ok, world};
 
 /// A bare repository with a branch `main`.
-struct Remote {
+pub(crate) struct Remote {
     dir: tempfile::TempDir,
 }
 
-fn git(dir: &Path, arguments: &[&str]) -> String {
+pub(crate) fn git(dir: &Path, arguments: &[&str]) -> String {
     let out = Command::new("git")
         .args(["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"])
         .args(arguments)
@@ -27,7 +27,7 @@ fn git(dir: &Path, arguments: &[&str]) -> String {
 const VALUES: &str = "# shop\nimage:\n  tag: 1.4.1 # by ensue\nreplicas: 2\n";
 
 impl Remote {
-    fn new() -> Remote {
+    pub(crate) fn new() -> Remote {
         let dir = tempfile::tempdir().unwrap();
         let seed = dir.path().join("seed");
         std::fs::create_dir_all(seed.join("apps/shop")).unwrap();
@@ -42,7 +42,7 @@ impl Remote {
         Remote { dir }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().join("remote.git")
     }
 
@@ -54,20 +54,20 @@ impl Remote {
         git(&self.path(), &["show", what])
     }
 
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         git(&self.path(), &["rev-list", "--count", "main"]).parse().unwrap()
     }
 
-    fn hook(&self, script: &str) {
+    pub(crate) fn hook(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt as _;
-        let path = self.path().join("hooks/pre-receive");
+        let path = self.path().join("hooks").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 }
 
-fn commit(remote: &Remote, with: Value) -> Call {
+pub(crate) fn commit(remote: &Remote, with: Value) -> Call {
     let mut full = json!({ "branch": "main", "message": "shop 1.4.2" });
     for (name, value) in with.as_object().unwrap() {
         full[name] = value.clone();
@@ -75,7 +75,7 @@ fn commit(remote: &Remote, with: Value) -> Call {
     call("git/commit", Some(remote.connection()), full)
 }
 
-fn tag(version: &str) -> Value {
+pub(crate) fn tag(version: &str) -> Value {
     json!({ "set": { "apps/shop/values.yaml": { "image.tag": version } } })
 }
 
@@ -209,7 +209,7 @@ async fn what_is_wrong_is_said() {
 #[tokio::test]
 async fn a_refusal_of_the_remote_is_its_own_words_without_secrets() {
     let (remote, Fixture { world, dir: _dir }) = (Remote::new(), world(&[("TOKEN", "canary-4711-token")]));
-    remote.hook("echo 'main is protected; ask canary-4711-token in #platform' >&2; exit 1");
+    remote.hook("pre-receive", "echo 'main is protected; ask canary-4711-token in #platform' >&2; exit 1");
     let mut call = commit(&remote, tag("1.4.2"));
     call.connection.as_mut().unwrap().config["token"] = json!({ "$secret": "TOKEN" });
     let failure = err(world.perform(call).await);
@@ -221,12 +221,15 @@ async fn a_refusal_of_the_remote_is_its_own_words_without_secrets() {
 
 /// The branch moves between our fetch and our push, as often as the hook says.
 fn moving(remote: &Remote, times: usize) {
-    remote.hook(&format!(
-        "n=$(cat count 2>/dev/null || echo 0); [ $n -ge {times} ] && exit 0; echo $((n+1)) > count\n\
+    remote.hook(
+        "pre-receive",
+        &format!(
+            "n=$(cat count 2>/dev/null || echo 0); [ $n -ge {times} ] && exit 0; echo $((n+1)) > count\n\
          unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES\n\
          c=$(git -c user.name=o -c user.email=o@example.com commit-tree main^{{tree}} -p main -m \"other $n\")\n\
          git update-ref refs/heads/main $c"
-    ));
+        ),
+    );
 }
 
 #[tokio::test]
@@ -291,7 +294,7 @@ async fn a_call_that_was_cut_off_leaves_a_cache_that_mends() {
 #[tokio::test]
 async fn a_remote_that_hangs_is_cut_off() {
     let (remote, Fixture { world, dir: _dir }) = (Remote::new(), world(&[]));
-    remote.hook("exec sleep 60");
+    remote.hook("pre-receive", "exec sleep 60");
     let mut call = commit(&remote, tag("1.4.2"));
     call.timeout = Span::millis(1_500);
     let begin = std::time::Instant::now();

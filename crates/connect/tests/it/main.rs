@@ -27,6 +27,7 @@ mod exec;
 mod git;
 mod http;
 mod log;
+mod matrix;
 mod slack;
 
 mod catalog;
