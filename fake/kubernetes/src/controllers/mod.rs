@@ -1,0 +1,127 @@
+//! What a cluster does by itself: each controller looks at one object at a time, named by its key, and brings the world
+//! one step nearer to what the object asks for. Every write wakes the controllers of the object and of its owners.
+
+mod definitions;
+mod garbage;
+mod namespaces;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::clock;
+use crate::server::Shared;
+use crate::store::{Change, Key};
+use crate::world::World;
+
+/// What must be looked at, now and later.
+#[derive(Default)]
+pub(crate) struct Queue {
+    now: VecDeque<Key>,
+    waiting: BTreeSet<Key>,
+    later: BTreeSet<(Duration, Key)>,
+}
+
+impl Queue {
+    fn add(&mut self, key: Key) {
+        if self.waiting.insert(key.clone()) {
+            self.now.push_back(key);
+        }
+    }
+
+    fn take(&mut self) -> Option<Key> {
+        let key = self.now.pop_front()?;
+        self.waiting.remove(&key);
+        Some(key)
+    }
+
+    /// Looks at the object again after a while.
+    pub(crate) fn after(&mut self, wait: Duration, key: &Key) {
+        self.later.insert((clock::now() + wait, key.clone()));
+    }
+
+    /// Moves what is due to now; the time until the next.
+    fn due(&mut self) -> Duration {
+        let now = clock::now();
+        while let Some((at, key)) = self.later.first().cloned() {
+            if at > now {
+                return at - now;
+            }
+            self.later.pop_first();
+            self.add(key);
+        }
+        Duration::from_secs(3600)
+    }
+}
+
+/// Objects looked at before others get the lock.
+const BATCH: usize = 32;
+
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut queue = Queue::default();
+    let mut position = 0;
+    let mut changed = shared.changed.subscribe();
+    loop {
+        changed.mark_unchanged();
+        let (idle, wait) = shared.with(|world| {
+            let changes = world.store.since(position, 1000).unwrap_or_else(|| {
+                // Compacted: what is there is looked at once when it changes again.
+                position = world.store.version();
+                Vec::new()
+            });
+            for change in &changes {
+                position = change.version;
+                wake(world, &mut queue, change);
+            }
+            queue.due();
+            for _ in 0..BATCH {
+                let Some(key) = queue.take() else { break };
+                reconcile(world, &mut queue, &key);
+            }
+            let wait = queue.due();
+            (queue.now.is_empty() && position == world.store.version(), wait)
+        });
+        if !idle {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        tokio::select! {
+            _ = changed.changed() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Puts all on the queue that a change concerns.
+fn wake(world: &World, queue: &mut Queue, change: &Change) {
+    queue.add(change.key.clone());
+    for object in change.old.iter().chain([&change.new]) {
+        for owner in garbage::owners(world, object) {
+            queue.add(owner);
+        }
+    }
+    for owned in world.store.owned_by(text(&change.new, "/metadata/uid")) {
+        queue.add(owned);
+    }
+}
+
+fn reconcile(world: &mut World, queue: &mut Queue, key: &Key) {
+    if key.storage.as_ref() == definitions::STORAGE {
+        definitions::reconcile(world, queue, key);
+        return;
+    }
+    if !world.settings.controllers {
+        return;
+    }
+    garbage::reconcile(world, key);
+    if key.storage.as_ref() == "namespaces" {
+        namespaces::reconcile(world, queue, key);
+    }
+}
+
+/// A text of an object, empty if it is not there.
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}

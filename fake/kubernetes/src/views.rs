@@ -1,0 +1,297 @@
+//! How an object is shown: in another version, as a Table, as metadata only.
+
+use serde_json::{Map, Value, json};
+
+use crate::clock;
+use crate::kinds::Kind;
+use crate::schema::{self, Type};
+use crate::status::Failure;
+use crate::world::type_of;
+
+/// What the client wants to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    Whole,
+    Table,
+    Metadata,
+}
+
+/// What `Accept` asks for; 406 if there is nothing that is served.
+pub(crate) fn negotiate(accept: &str) -> Result<View, Failure> {
+    if accept.is_empty() {
+        return Ok(View::Whole);
+    }
+    for clause in accept.split(',') {
+        let mut parts = clause.split(';').map(str::trim);
+        if !matches!(parts.next(), Some("application/json" | "*/*" | "application/*")) {
+            continue;
+        }
+        match parts.find_map(|part| part.strip_prefix("as=")) {
+            None => return Ok(View::Whole),
+            Some("Table") => return Ok(View::Table),
+            Some("PartialObjectMetadata" | "PartialObjectMetadataList") => return Ok(View::Metadata),
+            Some(_) => {}
+        }
+    }
+    let message = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, \
+                   application/vnd.kubernetes.protobuf";
+    Err(Failure::new(406, "NotAcceptable", message).details(json!({})))
+}
+
+/// An object as stored, in the version of the resource that was asked for.
+pub(crate) fn of_storage(kind: &Kind, object: &Value) -> Value {
+    let mut object = object.clone();
+    match (kind.group.as_str(), kind.plural.as_str(), kind.version.as_str()) {
+        ("events.k8s.io", _, _) => rename(&mut object, EVENT_NAMES, false),
+        ("autoscaling", "horizontalpodautoscalers", "v1") => hpa_to_v1(&mut object),
+        _ => {}
+    }
+    object["apiVersion"] = json!(kind.api_version());
+    object["kind"] = json!(kind.kind);
+    object
+}
+
+/// The other way: what was written in the version of the resource, as it is stored.
+pub(crate) fn to_storage(kind: &Kind, mut object: Value) -> Value {
+    match (kind.group.as_str(), kind.plural.as_str(), kind.version.as_str()) {
+        ("events.k8s.io", _, _) => {
+            rename(&mut object, EVENT_NAMES, true);
+            object["apiVersion"] = json!("v1");
+            schema::normalise(&Type::Named("Event".to_owned()), &mut object);
+        }
+        ("autoscaling", "horizontalpodautoscalers", "v1") => {
+            object["apiVersion"] = json!("autoscaling/v2");
+            hpa_from_v1(&mut object);
+        }
+        _ => {}
+    }
+    object
+}
+
+/// Names of core/v1 and events.k8s.io/v1 for the same fields.
+const EVENT_NAMES: &[(&str, &str)] = &[
+    ("involvedObject", "regarding"),
+    ("message", "note"),
+    ("reportingComponent", "reportingController"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+];
+
+fn rename(object: &mut Value, names: &[(&str, &str)], back: bool) {
+    let Some(map) = object.as_object_mut() else { return };
+    for (core, events) in names {
+        let (from, to) = if back { (events, core) } else { (core, events) };
+        if let Some(value) = map.remove(*from) {
+            map.insert((*to).to_owned(), value);
+        }
+    }
+    if !back {
+        // These are always written in core/v1 and left out when empty here.
+        map.retain(|name, value| !matches!(name.as_str(), "reportingController" | "reportingInstance") || value != "");
+    }
+}
+
+fn hpa_to_v1(object: &mut Value) {
+    let Some(spec) = object["spec"].as_object_mut() else { return };
+    let mut rest = Vec::new();
+    for metric in spec.remove("metrics").as_ref().and_then(Value::as_array).into_iter().flatten() {
+        match metric["resource"]["target"]["averageUtilization"].as_i64() {
+            Some(percent) if metric["resource"]["name"] == "cpu" => {
+                spec.insert("targetCPUUtilizationPercentage".to_owned(), json!(percent));
+            }
+            _ => rest.push(metric.clone()),
+        }
+    }
+    let mut notes = Map::new();
+    if !rest.is_empty() {
+        notes.insert("autoscaling.alpha.kubernetes.io/metrics".to_owned(), json!(json!(rest).to_string()));
+    }
+    if let Some(behavior) = spec.remove("behavior") {
+        notes.insert("autoscaling.alpha.kubernetes.io/behavior".to_owned(), json!(behavior.to_string()));
+    }
+    if let Some(status) = object["status"].as_object_mut() {
+        status.remove("currentMetrics");
+        if let Some(conditions) = status.remove("conditions") {
+            notes.insert("autoscaling.alpha.kubernetes.io/conditions".to_owned(), json!(conditions.to_string()));
+        }
+        status.entry("currentReplicas").or_insert_with(|| json!(0));
+    }
+    for (name, value) in notes {
+        object["metadata"]["annotations"][name] = value;
+    }
+}
+
+fn hpa_from_v1(object: &mut Value) {
+    if let Some(percent) = object["spec"].as_object_mut().and_then(|spec| spec.remove("targetCPUUtilizationPercentage"))
+    {
+        let target = json!({ "type": "Utilization", "averageUtilization": percent });
+        object["spec"]["metrics"] = json!([{ "type": "Resource", "resource": { "name": "cpu", "target": target } }]);
+    }
+}
+
+/// One object in the wanted view. `columns` tells whether a Table describes its columns.
+pub(crate) fn one(kind: &Kind, view: View, object: &Value, columns: bool) -> Value {
+    match view {
+        View::Whole => of_storage(kind, object),
+        View::Metadata => metadata(object),
+        View::Table => {
+            let version = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
+            table(kind, std::slice::from_ref(&object), version, columns)
+        }
+    }
+}
+
+fn metadata(object: &Value) -> Value {
+    json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"] })
+}
+
+/// A list in the wanted view.
+pub(crate) fn list(kind: &Kind, view: View, objects: &[&Value], list_metadata: Value) -> Value {
+    match view {
+        View::Whole => {
+            let custom = kind.custom.is_some();
+            let items = objects.iter().map(|object| {
+                let mut object = of_storage(kind, object);
+                if !custom && let Some(map) = object.as_object_mut() {
+                    map.remove("kind");
+                    map.remove("apiVersion");
+                }
+                object
+            });
+            let mut list =
+                json!({ "kind": kind.list_kind, "apiVersion": kind.api_version(), "metadata": list_metadata });
+            list["items"] = items.collect();
+            if custom && list["metadata"].get("continue").is_none() {
+                list["metadata"]["continue"] = json!("");
+            }
+            list
+        }
+        View::Metadata => json!({
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": list_metadata,
+            "items": objects.iter().map(|object| metadata(object)).collect::<Vec<_>>(),
+        }),
+        View::Table => table(kind, objects, list_metadata, true),
+    }
+}
+
+/// The object of a bookmark: the type without content, and a version.
+pub(crate) fn bookmark(kind: &Kind, view: View, version: u64, initial: bool) -> Value {
+    let mut metadata = json!({ "resourceVersion": version.to_string() });
+    if initial {
+        metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
+    }
+    match view {
+        View::Metadata => {
+            json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata })
+        }
+        View::Table => table(kind, &[], metadata, false),
+        View::Whole => {
+            let mut object = json!({ "kind": kind.kind, "apiVersion": kind.api_version(), "metadata": metadata });
+            if kind.custom.is_none() {
+                schema::normalise(&type_of(kind), &mut object);
+            }
+            object
+        }
+    }
+}
+
+const NAME: &str = "Name must be unique within a namespace. Is required when creating resources, although some resources \
+may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for \
+creation idempotence and configuration definition. Cannot be updated. More info: \
+https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
+
+const CREATED: &str = "CreationTimestamp is a timestamp representing the server time when this object was created. It is \
+not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is \
+represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: \
+https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
+
+const DATA: &str = "Data contains the configuration data. Each key must consist of alphanumeric characters, '-', '_' or \
+'.'. Values with non-UTF-8 byte sequences must use the BinaryData field. The keys stored in Data must not overlap with \
+the keys in the BinaryData field, this is enforced during validation process.";
+
+fn column(name: &str, kind: &str, description: &str) -> Value {
+    let format = if name == "Name" { "name" } else { "" };
+    json!({ "name": name, "type": kind, "format": format, "description": description, "priority": 0 })
+}
+
+/// The columns of a kind and the cells of an object. Kinds without a table of their own have name and age.
+fn cells(kind: &Kind, object: &Value) -> (Vec<Value>, Vec<Value>) {
+    let name = object["metadata"]["name"].clone();
+    let age = json!(age(&object["metadata"]["creationTimestamp"]));
+    let mut columns = vec![column("Name", "string", NAME)];
+    let mut cells = vec![name];
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    match kind.plural.as_str() {
+        "configmaps" => {
+            let count = |field: &str| object[field].as_object().map_or(0, Map::len);
+            columns.push(column("Data", "string", DATA));
+            cells.push(json!(count("data") + count("binaryData")));
+        }
+        "pods" => {
+            let statuses = object["status"]["containerStatuses"].as_array();
+            let ready = statuses.into_iter().flatten().filter(|one| one["ready"] == true).count();
+            let total = object["spec"]["containers"].as_array().map_or(0, Vec::len);
+            let restarts: u64 = statuses.into_iter().flatten().map(|one| number(&one["restartCount"])).sum();
+            columns.push(column("Ready", "string", "The aggregate readiness state of this pod for accepting traffic."));
+            columns.push(column("Status", "string", "The aggregate status of the containers in this pod."));
+            columns.push(column(
+                "Restarts",
+                "string",
+                "The number of times the containers in this pod have been restarted.",
+            ));
+            cells.extend([
+                json!(format!("{ready}/{total}")),
+                object["status"]["phase"].clone(),
+                json!(restarts.to_string()),
+            ]);
+        }
+        "deployments" => {
+            let status = &object["status"];
+            columns.push(column("Ready", "string", "Number of the pod with ready state"));
+            columns.push(column("Up-to-date", "string", "Number of updated pods"));
+            columns.push(column("Available", "string", "Number of available pods"));
+            let ready = format!("{}/{}", number(&status["readyReplicas"]), number(&object["spec"]["replicas"]));
+            cells.extend([
+                json!(ready),
+                json!(number(&status["updatedReplicas"])),
+                json!(number(&status["availableReplicas"])),
+            ]);
+        }
+        _ => {}
+    }
+    let printer =
+        kind.custom.as_ref().and_then(|custom| custom.version["additionalPrinterColumns"].as_array().cloned());
+    for one in printer.into_iter().flatten() {
+        let path = one["jsonPath"].as_str().unwrap_or_default().trim_start_matches('.');
+        let value = path.split('.').fold(object, |value, name| &value[name]);
+        columns.push(column(one["name"].as_str().unwrap_or_default(), one["type"].as_str().unwrap_or("string"), ""));
+        cells.push(value.clone());
+    }
+    columns.push(column("Age", "string", CREATED));
+    cells.push(age);
+    (columns, cells)
+}
+
+fn table(kind: &Kind, objects: &[&Value], list_metadata: Value, with_columns: bool) -> Value {
+    let columns =
+        if with_columns { json!(cells(kind, objects.first().copied().unwrap_or(&Value::Null)).0) } else { Value::Null };
+    let rows: Vec<Value> =
+        objects.iter().map(|object| json!({ "cells": cells(kind, object).1, "object": metadata(object) })).collect();
+    json!({ "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": list_metadata, "columnDefinitions": columns, "rows": rows })
+}
+
+fn age(created: &Value) -> String {
+    let then = created.as_str().and_then(clock::parse).unwrap_or_default();
+    let seconds = clock::now().as_secs().saturating_sub(then);
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..600 if !seconds.is_multiple_of(60) => format!("{}m{}s", seconds / 60, seconds % 60),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86400),
+    }
+}
