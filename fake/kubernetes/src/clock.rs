@@ -15,7 +15,6 @@ pub(crate) fn time(at: Duration) -> String {
 }
 
 /// `2026-11-21T20:32:46.123456Z`.
-#[allow(dead_code)]
 pub(crate) fn micro_time(at: Duration) -> String {
     let (date, seconds) = civil(at.as_secs());
     let micros = at.subsec_micros();

@@ -35,6 +35,9 @@ pub(crate) fn defaults(kind: &Kind, object: &mut Value) {
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "pods") => {
             pod_spec(&mut object["spec"]);
+            if object["spec"]["enableServiceLinks"].is_null() {
+                object["spec"]["enableServiceLinks"] = json!(true);
+            }
         }
         ("apps", "deployments") => {
             let strategy = &mut object["spec"]["strategy"];
@@ -219,11 +222,7 @@ fn pod(object: &mut Value) {
         }
     }
     spec["tolerations"] = json!(tolerations);
-    for (name, value) in [
-        ("priority", json!(0)),
-        ("enableServiceLinks", json!(true)),
-        ("preemptionPolicy", json!("PreemptLowerPriority")),
-    ] {
+    for (name, value) in [("priority", json!(0)), ("preemptionPolicy", json!("PreemptLowerPriority"))] {
         if spec[name].is_null() {
             spec[name] = value;
         }

@@ -213,7 +213,6 @@ impl World {
         conditions.retain(|one| one["type"] != "PodScheduled");
         conditions.push(json!({
             "type": "PodScheduled",
-            "observedGeneration": object["metadata"]["generation"],
             "status": "True",
             "lastProbeTime": null,
             "lastTransitionTime": clock::time(clock::now()),

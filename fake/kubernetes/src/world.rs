@@ -43,6 +43,10 @@ pub(crate) struct World {
     /// What containers wrote, by namespace, pod and container.
     pub(crate) logs: BTreeMap<(String, String, String), String>,
     pub(crate) settings: Settings,
+    /// What the kubelet waits for with a pod, and since when.
+    pub(crate) pods: BTreeMap<Key, (String, Duration)>,
+    /// When the next pod of a job may start, by the number of those that failed.
+    pub(crate) backoff: BTreeMap<(Key, i64), Duration>,
     /// Definitions that are established, with the time from which their storage answers.
     pub(crate) served: BTreeMap<String, Duration>,
     /// Definitions whose names are accepted, with the time from which they are established.
@@ -68,6 +72,8 @@ impl World {
             custom: Vec::new(),
             tokens: BTreeMap::new(),
             logs: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            backoff: BTreeMap::new(),
             settings,
             served: BTreeMap::new(),
             establish: BTreeMap::new(),

@@ -1,9 +1,15 @@
 //! What a cluster does by itself: each controller looks at one object at a time, named by its key, and brings the world
 //! one step nearer to what the object asks for. Every write wakes the controllers of the object and of its owners.
 
+mod budgets;
 mod definitions;
+mod deployments;
+mod events;
 mod garbage;
+mod jobs;
 mod namespaces;
+mod pods;
+mod replicasets;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -102,6 +108,19 @@ fn wake(world: &World, queue: &mut Queue, change: &Change) {
             queue.add(owner);
         }
     }
+    if change.key.storage.as_ref() == "pods" {
+        for budget in budgets::of_pod(world, &change.new) {
+            queue.add(budget);
+        }
+    }
+    if change.key.storage.as_ref() == "nodes" {
+        // A pod that waits may go to a node that is new or open again.
+        for pod in world.store.list("pods", None).filter(|pod| text(pod, "/spec/nodeName").is_empty()) {
+            let (namespace, name) =
+                (text(pod, "/metadata/namespace").to_owned(), text(pod, "/metadata/name").to_owned());
+            queue.add(Key { storage: "pods".into(), namespace, name });
+        }
+    }
     for owned in world.store.owned_by(text(&change.new, "/metadata/uid")) {
         queue.add(owned);
     }
@@ -116,8 +135,15 @@ fn reconcile(world: &mut World, queue: &mut Queue, key: &Key) {
         return;
     }
     garbage::reconcile(world, key);
-    if key.storage.as_ref() == "namespaces" {
-        namespaces::reconcile(world, queue, key);
+    match key.storage.as_ref() {
+        "namespaces" => namespaces::reconcile(world, queue, key),
+        "pods" => pods::reconcile(world, queue, key),
+        "nodes" => budgets::reconcile_node(world, key),
+        "jobs.batch" => jobs::reconcile(world, queue, key),
+        replicasets::STORAGE => replicasets::reconcile(world, key),
+        deployments::STORAGE => deployments::reconcile(world, queue, key),
+        budgets::STORAGE => budgets::reconcile(world, key),
+        _ => {}
     }
 }
 
