@@ -11,9 +11,12 @@ use crate::step::StepStatus;
 impl<'a> Machine<'a> {
     pub(super) fn cancel(&mut self, reason: String) -> Result<(), Refused> {
         self.not_over("it cannot be cancelled")?;
+        // The first cancel ends what goes on; a branch that lost and takes back what it did does so to the end. Where the
+        // run itself is on its way out, by a failure or an earlier cancel, it goes no further.
+        let on_its_way_out = self.run.cancelled.is_some() || self.here().undoing.is_some();
         self.run.cancelled = Some(reason.clone());
         let failure = Failure::new(CANCELLED, reason);
-        if !self.stop_taking_back(&failure) {
+        if !on_its_way_out || !self.stop_taking_back(&failure) {
             self.interrupt(TRUNK, &failure);
         }
         Ok(())
