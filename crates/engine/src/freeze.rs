@@ -6,7 +6,7 @@
 //! - The edges of windows are timers: whether a window is open is computed from the time of the record at hand, and a
 //!   timer that comes too early, or for a window that is no longer written, changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ensue_event::ours::{FreezeBegan, FreezeEnded, Ours};
@@ -153,17 +153,21 @@ impl Engine {
         let rows = self.state.outbox.iter();
         let free = rows.filter(|(_, row)| row.held && !freezes.iter().any(|freeze| freeze.holds(&row.effect)));
         let released: Vec<(Key, Key)> = free.map(|(key, row)| (*key, row.effect.run)).collect();
-        for (effect, run) in released {
-            match discard {
-                Some(reason) => {
-                    let reason = format!("discarded by thaw: {reason}");
-                    self.input(run, Input::Cancel { reason })?;
-                }
-                None => {
-                    self.hold(effect, false);
-                    if self.state.outbox.get(&effect).is_some_and(|row| row.may_leave()) {
-                        self.ready.push(effect);
-                    }
+        if let Some(reason) = discard {
+            // A run is cancelled once, however many of its effects were held: asked twice, it would not take back what it
+            // did, nor do its `finally` steps.
+            let runs: BTreeSet<Key> = released.iter().map(|(_, run)| *run).collect();
+            for run in runs {
+                let reason = format!("discarded by thaw: {reason}");
+                self.input(run, Input::Cancel { reason })?;
+            }
+        }
+        // What a cancelled run still wants done is what takes something back.
+        for (effect, _) in released {
+            if self.state.outbox.get(&effect).is_some_and(|row| row.held) {
+                self.hold(effect, false);
+                if self.state.outbox.get(&effect).is_some_and(|row| row.may_leave()) {
+                    self.ready.push(effect);
                 }
             }
         }
