@@ -12,6 +12,9 @@ use crate::{COMMANDS, Result, servers, shell, workspace};
 /// The reason of a skip that CI accepts too.
 const OUTSIDE: &str = "no shared data";
 
+/// What a line begins with that is shown although its test was successful: the tables of what was tested in which situation.
+const MATRIX: &str = "matrix: ";
+
 /// What was counted.
 #[derive(Debug, Default, PartialEq)]
 struct Tally {
@@ -40,7 +43,7 @@ impl Tally {
         {
             self.skipped.push(format!("{name}: ignored{reason}"));
         }
-        !self.quiet
+        !self.quiet || line.starts_with(MATRIX)
     }
 
     /// Counts a part that is not a libtest binary.
@@ -195,6 +198,7 @@ successes:
 ---- needs::nginx stdout ----
 skipped: needs::nginx: no nginx
 and a line of no interest
+matrix: a  ok
 
 successes:
     a
@@ -216,7 +220,7 @@ test result: FAILED. 10 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out;
         assert_eq!(tally.skipped, ["slow: ignored, an hour", "needs::nginx: no nginx"]);
         assert_eq!(tally.summary(), "11 passed, 3 failed, 2 skipped");
         assert!(!shown.iter().any(|line| line.contains("no interest")));
-        assert!(shown.contains(&"test a ... ok"));
+        assert!(shown.contains(&"test a ... ok") && shown.contains(&"matrix: a  ok"));
         assert_eq!(tally.verdict(false), Err("tests failed".into()));
     }
 

@@ -241,6 +241,8 @@ async fn every_action_in_every_situation() {
     }));
     let head = line(["", "fails", "twice", "dropped", "late", "dies after the effect"]);
     let table = head + &lines.await.concat();
+    // `cargo xtask test` shows it.
+    table.lines().for_each(|line| println!("matrix: {line}"));
     assert_snapshot!(table, @r"
                                       fails                        twice                  dropped           late                     dies after the effect
     http/request, natural             Status                       1                      nothing is left   Timeout, again           1

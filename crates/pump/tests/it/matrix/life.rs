@@ -46,6 +46,10 @@ pub(crate) enum Meets {
     Says(&'static str, String),
     /// The event comes that is waited for.
     Comes,
+    /// A person ends the freeze.
+    Thaws,
+    /// A person takes back what the run did that is over.
+    RollsBack,
     /// This time comes.
     Passes(Time),
 }
@@ -60,11 +64,16 @@ pub(crate) struct Lived {
     pub(crate) uses: BTreeSet<&'static str>,
     /// The effect whose answer was on its way when something came first.
     pub(crate) cut: Option<Outboxed>,
+    /// The steps whose effects a freeze held and a thaw discarded.
+    pub(crate) discarded: BTreeSet<String>,
     /// What happened, and whether the step under test was going on.
     pub(crate) ops: Vec<(Op, bool)>,
     /// What was wrong; empty for a good life.
     pub(crate) wrong: Vec<String>,
 }
+
+/// What happens at one place instead of what would.
+pub(crate) type Interferes<'a> = dyn Fn(Life, &Op) -> Life + 'a;
 
 pub(crate) struct Life {
     pub(crate) row: &'static Row,
@@ -85,6 +94,7 @@ pub(crate) struct Life {
     cut: Option<Outboxed>,
     /// A try whose time was over.
     pub(crate) given_up: Option<Outboxed>,
+    discarded: BTreeSet<String>,
     wrong: Vec<String>,
     events: u32,
 }
@@ -110,13 +120,14 @@ impl Life {
             uses: BTreeSet::new(),
             cut: None,
             given_up: None,
+            discarded: BTreeSet::new(),
             wrong: Vec::new(),
             events: 0,
         }
     }
 
     /// Lives to the end. At the place with this number, `interferes` is called instead of what would happen.
-    pub(crate) fn live(mut self, place: Option<usize>, interferes: &dyn Fn(Life, &Op) -> Life) -> Lived {
+    pub(crate) fn live(mut self, place: Option<usize>, interferes: &Interferes) -> Lived {
         let mut ops = Vec::new();
         while let Some(op) = self.next() {
             let middle = self.in_the_middle();
@@ -126,10 +137,7 @@ impl Life {
                 self.do_it(&op);
             }
             ops.push((op, middle));
-            if ops.len() > ENDLESS {
-                self.wrong.push("it does not come to rest".to_owned());
-                break;
-            }
+            assert!(ops.len() <= ENDLESS, "it does not come to rest");
         }
         self.rest(ops)
     }
@@ -150,8 +158,11 @@ impl Life {
 
     /// The step under test goes on: the run is not over, and nothing that follows it has begun.
     fn in_the_middle(&self) -> bool {
-        let steps = self.steps();
-        self.run().is_some_and(|run| !run.status.over()) && !steps.contains_key("z") && !steps.contains_key("f")
+        let (steps, begun) = (self.steps(), self.run().filter(|run| !run.status.over()));
+        begun.is_some_and(|run| match self.row.rolls_back {
+            true => run.generation > 0,
+            false => !steps.contains_key("z") && !steps.contains_key("f"),
+        })
     }
 
     /// What happens next; nothing when all is at rest.
@@ -175,6 +186,9 @@ impl Life {
         if let Some(row) = self.first_under_way() {
             return Some(Op::Meet(Meets::Acts(row.effect.step.clone())));
         }
+        if state.outbox.iter().any(|(_, row)| row.held) {
+            return Some(Op::Meet(Meets::Thaws));
+        }
         if let Some((step, _)) = stands(StepStatus::Uncertain) {
             return Some(Op::Meet(Meets::Settles(step.clone())));
         }
@@ -187,6 +201,12 @@ impl Life {
         }
         if !state.awaits.is_empty() && !self.refuses() {
             return Some(Op::Meet(Meets::Comes));
+        }
+        if !state.freezes.is_empty() && self.node.pump.engine().due().is_none() {
+            return Some(Op::Meet(Meets::Thaws));
+        }
+        if self.row.rolls_back && self.run().is_some_and(|run| run.status.over() && run.generation == 0) {
+            return Some(Op::Meet(Meets::RollsBack));
         }
         self.node.pump.engine().due().map(|due| Op::Meet(Meets::Passes(due)))
     }
@@ -238,6 +258,17 @@ impl Life {
                     self.events += 1;
                     self.node.said("came", &format!("came-{}", self.events), json!({"key": "k"}));
                 }
+            }
+            Op::Meet(Meets::Thaws) => {
+                let discard = self.situation == Some(Situation::Discard);
+                let held = self.state().outbox.iter().filter(|(_, row)| discard && row.held);
+                let held: Vec<String> = held.map(|(_, row)| row.effect.step.clone()).collect();
+                self.discarded.extend(held);
+                self.command("ada", Command::Thaw { connection: None, rule: None, discard });
+            }
+            Op::Meet(Meets::RollsBack) => {
+                let run = self.id();
+                self.command("ada", Command::Rollback { run });
             }
             Op::Meet(Meets::Passes(due)) => self.pass(*due),
         }
@@ -412,7 +443,15 @@ impl Life {
         }
         let status = self.run().map_or(Status::Running, |run| run.status);
         self.node.is_what_the_log_says(&self.world);
-        Lived { status, done: self.done, uses: self.uses, cut: self.cut, ops, wrong: self.wrong }
+        Lived {
+            status,
+            done: self.done,
+            uses: self.uses,
+            cut: self.cut,
+            discarded: self.discarded,
+            ops,
+            wrong: self.wrong,
+        }
     }
 }
 

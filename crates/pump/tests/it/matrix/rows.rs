@@ -7,8 +7,8 @@
 //!
 //! A new kind of step is a new row here: the matches in `kinds.rs` do not compile without one.
 
-use super::Situation::{self, Cancel, CrashEffect, Fails, Late, RunTimeout};
-use ensue_run::Status::{self, Failed, Succeeded};
+use super::Situation::{self, Cancel, CrashEffect, Discard, Fails, Late, RunTimeout, Thaw};
+use ensue_run::Status::{self, Cancelled, Failed, Succeeded};
 
 /// A kind of step.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub(crate) struct Row {
     pub(crate) none: &'static [(Situation, &'static str)],
     /// An effect, and the one that takes it back: once, unless the run ends well.
     pub(crate) undo: Option<(&'static str, &'static str)>,
+    /// Once it is over, a person takes it back; that is what is under test.
+    pub(crate) rolls_back: bool,
 }
 
 /// What makes a step fail.
@@ -63,13 +65,20 @@ const ROW: Row = Row {
     but: &[],
     none: &[],
     undo: None,
+    rolls_back: false,
 };
 
 const DONE_AT_ONCE: &str = "it takes no time";
 const NOTHING_OUTSIDE: &str = "nothing is done outside";
 /// Of a step that is done in the fold: nothing can come in between.
-const AT_ONCE: &[(Situation, &str)] =
-    &[(CrashEffect, NOTHING_OUTSIDE), (Cancel, DONE_AT_ONCE), (Late, DONE_AT_ONCE), (RunTimeout, DONE_AT_ONCE)];
+const AT_ONCE: &[(Situation, &str)] = &[
+    (CrashEffect, NOTHING_OUTSIDE),
+    (Cancel, DONE_AT_ONCE),
+    (Late, DONE_AT_ONCE),
+    (RunTimeout, DONE_AT_ONCE),
+    (Thaw, DONE_AT_ONCE),
+    (Discard, DONE_AT_ONCE),
+];
 
 /// A request that may be repeated.
 macro_rules! put {
@@ -203,6 +212,16 @@ pub(crate) const ROWS: &[Row] = &[
         ..ROW
     },
     Row {
+        name: "undo, by rollback",
+        steps: then!(put!("a", "a", ", undo: { id: s_back, uses: http/request, connection: api, with: { method: DELETE, path: /a } }")),
+        ends: Cancelled,
+        but: &[(Fails, Cancelled), (Late, Cancelled)],
+        none: &[(RunTimeout, "it has no time of its own")],
+        undo: Some(("a", "s_back")),
+        rolls_back: true,
+        ..ROW
+    },
+    Row {
         name: "cache",
         steps: then!(put!("s1", "s", ", cache: { key: key, keep: 1d }"), "{ id: w, wait: 1s }", put!("s2", "s", ", cache: { key: key, keep: 1d }")),
         but: &[(Late, Succeeded)],
@@ -230,6 +249,20 @@ pub(crate) const ROWS: &[Row] = &[
         steps: then!("{ id: s, uses: http/request, connection: keyed, with: { method: POST, path: /s } }"),
         beside: "---\napiVersion: ensue.dev/v1\nkind: Policy\nmetadata: { name: looks }\nspec:\n  match: { connections: [keyed] }\n  checks: [ { if: \"true\", approve: { from: [sre], timeout: 10m, reason: see } } ]\n",
         but: &[(Late, Succeeded)],
+        ..ROW
+    },
+    Row {
+        name: "each in another",
+        steps: then!(concat!(
+            "{ id: s, timeout: 10m, foreach: { items: \"${{ event.data.list }}\", maxParallel: 2, steps: [ { id: race, parallel: { join: any, branches: { called: [ { id: called, workflow: shared, with: { of: \"${{ item }}\" } } ], asked: [ { id: asked, approve: { from: [sre] } } ] } } }, ",
+            "{ id: s_call, uses: exec/run, connection: tools, with: { argv: [s] } } ] }, catch: [ { errors: [Denied], steps: [ ", put!("c"), " ] } ] }"
+        )),
+        beside: concat!(
+            "---\napiVersion: ensue.dev/v1\nkind: Workflow\nmetadata: { name: shared }\nspec:\n  inputs: { of: { type: int } }\n  steps: [ ",
+            put!("s1", "s1", ", undo: { id: back, uses: http/request, connection: keyed, with: { method: POST, path: /back } }"),
+            ", { id: s2, wait: { for: { event: { type: [came] } }, since: now } } ]\n  finally: [ ", put!("t"), " ]\n"
+        ),
+        time: Time::Step,
         ..ROW
     },
 ];
