@@ -161,6 +161,28 @@ fn thaw_can_discard_what_was_held() {
     assert_eq!((statuses, bench.engine.state().outbox.len()), (vec!["cancelled", "cancelled"], 0));
 }
 
+/// Once it was cancelled for each of them, and so it did not do its `finally`.
+#[test]
+fn a_run_of_which_several_effects_are_discarded_is_cancelled_once() {
+    let spec = r#"
+when: { event: { type: [go] } }
+steps:
+  - id: both
+    parallel:
+      branches:
+        - [ { id: a, uses: http/request, connection: api, with: { path: /a } } ]
+        - [ { id: b, uses: http/request, connection: api, with: { path: /b } } ]
+finally: [ { id: last, uses: http/request, connection: api, with: { path: /last } } ]
+"#;
+    let mut bench = Bench::new(&[rule("r", spec)]);
+    bench.operator(Command::Freeze { connection: None, rule: None });
+    bench.event("go", "e1", json!({}));
+    bench.operator(Command::Thaw { connection: None, rule: None, discard: true });
+    assert!(bench.row("last").may_leave());
+    bench.ok("last");
+    assert_eq!((bench.runs()[0].status.as_str(), bench.engine.state().outbox.len()), ("cancelled", 0));
+}
+
 #[test]
 fn an_uncertain_step_is_settled_by_a_person_or_by_the_answer_after_all() {
     for (settle, status) in

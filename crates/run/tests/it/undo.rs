@@ -154,6 +154,46 @@ onFailure: [ { id: tell, uses: exec/run, connection: shell, with: { argv: [tell]
     "#);
 }
 
+/// Once the cancel ended only the taking back, and the run went on with `d`.
+#[test]
+fn a_cancel_while_a_branch_that_lost_takes_back_ends_the_run() {
+    let spec = r#"
+steps:
+  - id: race
+    parallel:
+      join: any
+      branches:
+        - - { id: a, uses: exec/run, connection: shell, with: { argv: [a] }, undo: { id: un_a, uses: exec/run, connection: shell, with: { argv: [un_a] } } }
+          - { id: b, uses: exec/run, connection: shell, with: { argv: [b] } }
+        - [ { id: c, uses: exec/run, connection: shell, with: { argv: [c] } } ]
+  - { id: d, uses: exec/run, connection: shell, with: { argv: [d] } }
+finally: [ { id: last, uses: exec/run, connection: shell, with: { argv: [last] } } ]
+"#;
+    assert_snapshot!(play(spec, "a ok; c ok; cancel; un_a ok; last ok"), @r"
+    > start
+      do a.1 exec/run {"argv":["a"]}
+      do c.1 exec/run {"argv":["c"]}
+    > a ok
+      do b.1 exec/run {"argv":["b"]}
+    > c ok
+      forget b
+      do un_a.1 exec/run {"argv":["un_a"]}
+    > cancel
+      nothing
+    > un_a ok
+      do last.1 exec/run {"argv":["last"]}
+    > last ok
+      over
+    = cancelled at race: Cancelled: ada: enough
+      a succeeded {}
+      b cancelled Cancelled: the other branches decided without it
+      c succeeded {}
+      last succeeded {}
+      race cancelled Cancelled: ada: enough
+      un_a succeeded {}
+    ");
+}
+
 #[test]
 fn not_when_it_is_caught() {
     let spec = r#"
