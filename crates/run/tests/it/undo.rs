@@ -169,7 +169,7 @@ steps:
   - { id: d, uses: exec/run, connection: shell, with: { argv: [d] } }
 finally: [ { id: last, uses: exec/run, connection: shell, with: { argv: [last] } } ]
 "#;
-    assert_snapshot!(play(spec, "a ok; c ok; cancel; un_a ok; last ok"), @r"
+    assert_snapshot!(play(spec, "a ok; c ok; cancel; un_a ok; last ok"), @r#"
     > start
       do a.1 exec/run {"argv":["a"]}
       do c.1 exec/run {"argv":["c"]}
@@ -191,7 +191,7 @@ finally: [ { id: last, uses: exec/run, connection: shell, with: { argv: [last] }
       last succeeded {}
       race cancelled Cancelled: ada: enough
       un_a succeeded {}
-    ");
+    "#);
 }
 
 #[test]
