@@ -143,7 +143,8 @@ pub(crate) fn attributes(target: &Target, verb: &str) -> Attributes {
 pub(crate) fn forbidden(user: &User, wanted: &Attributes) -> Failure {
     if !wanted.path.is_empty() {
         let message = format!("forbidden: User \"{}\" cannot {} path \"{}\"", user.name, wanted.verb, wanted.path);
-        return Failure::new(403, "Forbidden", message).details(json!({}));
+        let failure = Failure::new(403, "Forbidden", message).details(json!({}));
+        return Failure { early: true, ..failure };
     }
     let Attributes { verb, group, resource, name, namespace, .. } = wanted;
     let qualified = if group.is_empty() { resource.clone() } else { format!("{resource}.{group}") };
@@ -159,7 +160,8 @@ pub(crate) fn forbidden(user: &User, wanted: &Attributes) -> Failure {
         "{object} is forbidden: User \"{}\" cannot {verb} resource \"{whole}\" in API group \"{group}\" {place}",
         user.name
     );
-    Failure::new(403, "Forbidden", message).details(named(name, group, resource))
+    let failure = Failure::new(403, "Forbidden", message).details(named(name, group, resource));
+    Failure { early: true, ..failure }
 }
 
 /// Whether the user may; the text says by what.

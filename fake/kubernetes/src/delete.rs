@@ -91,6 +91,15 @@ impl World {
                 object["status"]["phase"] = json!("Terminating");
             } else {
                 object["metadata"]["finalizers"] = json!(["customresourcecleanup.apiextensions.k8s.io"]);
+                let mut conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+                conditions.push(json!({
+                    "type": "Terminating",
+                    "status": "True",
+                    "lastTransitionTime": clock::time(now),
+                    "reason": "InstanceDeletionPending",
+                    "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+                }));
+                object["status"]["conditions"] = json!(conditions);
             }
             return Ok(Left::Object(self.store.put(key, object)));
         }
@@ -110,7 +119,9 @@ impl World {
             if grace > 0 || !finalizers.is_empty() {
                 return Ok(Left::Object(self.store.put(key, object)));
             }
-            return Ok(Left::Object(self.gone(key, object)));
+            // A pod is marked before it goes, also when it goes at once.
+            let marked = self.store.put(key.clone(), object);
+            return Ok(Left::Object(self.store.remove(key).unwrap_or(marked)));
         }
         let default = if kind.plural == "jobs" && kind.group == "batch" { "Orphan" } else { "Background" };
         let policy = if deletion.policy.is_empty() { default } else { &deletion.policy };
@@ -138,17 +149,6 @@ impl World {
             self.store.remove(key);
         }
         Ok(Left::Status(success(Some(details()))))
-    }
-
-    /// Removes a pod whose last object says that it was deleted.
-    fn gone(&mut self, key: Key, mut object: Value) -> Arc<Value> {
-        match self.store.remove(key) {
-            Some(last) => {
-                object["metadata"]["resourceVersion"] = last["metadata"]["resourceVersion"].clone();
-                Arc::new(object)
-            }
-            None => Arc::new(object),
-        }
     }
 
     /// DELETE on a collection: the objects that were selected, as they were left.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::schema::{Field, Type};
+use crate::schema::{Field, Type, is_zero};
 
 /// A set of paths, as a tree: whether the node itself is in the set, and what is below it.
 /// The names of the children are those of FieldsV1: `f:name`, `k:{keys}`, `v:value`.
@@ -204,19 +204,23 @@ pub(crate) fn compare(of: &Type, old: &Value, new: &Value) -> (Fields, Fields) {
 }
 
 fn compare_at(of: &Type, old: Option<&Value>, new: &Value, always: bool, changed: &mut Fields, removed: &mut Fields) {
-    let leaf = is_leaf(of, new) || old.is_some_and(|old| is_leaf(of, old) && !old.is_null());
+    // A field that is always written was there before, with its zero value.
+    let nothing = json!({});
+    let old = if always && old.is_none() { Some(&nothing) } else { old };
+    let leaf = is_leaf(of, new) || old.is_some_and(|old| is_leaf(of, old) && !old.is_null() && *old != nothing);
     if leaf {
-        changed.member = old != Some(new);
+        changed.member = old != Some(new) && !(always && old == Some(&nothing) && is_zero(new));
         return;
     }
     let now = parts(of, new);
-    if old.is_none() && (!always || now.is_empty()) {
+    if old.is_none() {
         changed.member = true;
     }
+    let fresh = old.is_none();
     let before = old.map(|old| parts(of, old)).unwrap_or_default();
     for (name, of, value, always) in &now {
         let was = before.iter().find(|(other, ..)| other == name).map(|(_, _, value, _)| *value);
-        compare_at(of, was, value, *always, changed.child(name.clone()), removed.child(name.clone()));
+        compare_at(of, was, value, *always && !fresh, changed.child(name.clone()), removed.child(name.clone()));
     }
     for (name, of, value, _) in &before {
         if !now.iter().any(|(other, ..)| other == name) {

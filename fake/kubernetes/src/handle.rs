@@ -262,9 +262,9 @@ fn resource(
         _ => {
             let deletion = deletion(call)?;
             let selector = Selector::parse(kind, call.query("labelSelector"), call.query("fieldSelector"))?;
+            let metadata = json!({ "resourceVersion": world.store.version().to_string() });
             let left = world.delete_collection(kind, &target.namespace, &selector, &deletion)?;
             let objects: Vec<&Value> = left.iter().map(|object| &**object).collect();
-            let metadata = json!({ "resourceVersion": world.store.version().to_string() });
             Ok(Answer::Json(200, views::list(kind, view, &objects, metadata)))
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::kinds::Kind;
@@ -88,9 +88,12 @@ struct Continue {
 impl Continue {
     fn read(text: &str) -> Result<Continue, Failure> {
         let bad = |why: &str| Failure::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
-        let bytes = URL_SAFE_NO_PAD
-            .decode(text.trim_end_matches('='))
-            .map_err(|_| bad("illegal base64 data at input byte 0"))?;
+        // As Go's decoder, which does not mind bits that are left over.
+        let config = GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone);
+        let loose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, config);
+        let bytes = loose.decode(text.trim_end_matches('=')).map_err(|_| bad("illegal base64 data at input byte 0"))?;
         let token: Value =
             serde_json::from_slice(&bytes).map_err(|error| bad(&crate::write::json_error(&error, &bytes)))?;
         let start = token["start"].as_str().unwrap_or_default().trim_start_matches('/').to_owned();

@@ -16,6 +16,13 @@ pub(crate) struct Writer<'a> {
     pub(crate) now: &'a str,
 }
 
+impl Writer<'_> {
+    /// The time of an entry; those of `scale` have none.
+    fn time(&self) -> Value {
+        if self.subresource == "scale" { Value::Null } else { json!(self.now) }
+    }
+}
+
 /// One entry of `managedFields`.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -79,10 +86,12 @@ fn write(object: &mut Value, mut entries: Vec<Entry>) {
                 "manager": entry.manager,
                 "operation": entry.operation,
                 "apiVersion": entry.api_version,
-                "time": entry.time,
                 "fieldsType": "FieldsV1",
                 "fieldsV1": entry.fields.to_json(),
             });
+            if !entry.time.is_null() {
+                one["time"] = entry.time;
+            }
             if !entry.subresource.is_empty() {
                 one["subresource"] = json!(entry.subresource);
             }
@@ -105,7 +114,7 @@ fn own<'a>(entries: &'a mut Vec<Entry>, writer: &Writer<'_>, operation: &str) ->
             manager: writer.manager.to_owned(),
             operation: operation.to_owned(),
             api_version: writer.api_version.to_owned(),
-            time: json!(writer.now),
+            time: writer.time(),
             subresource: writer.subresource.to_owned(),
             fields: Fields::default(),
         });
@@ -133,7 +142,7 @@ pub(crate) fn update(of: &Type, old: &Value, new: &mut Value, writer: &Writer<'_
         entry.fields.add(&changed);
         entry.fields.take(&removed);
         if entry.fields != before {
-            entry.time = json!(writer.now);
+            entry.time = writer.time();
         }
     }
     write(new, entries);
@@ -184,12 +193,24 @@ pub(crate) fn apply(
     }
     if let Some(entry) = own(&mut entries, writer, "Apply") {
         if entry.fields != set {
-            entry.time = json!(writer.now);
+            entry.time = writer.time();
         }
         entry.fields = set;
     }
     write(&mut new, entries);
     Ok(new)
+}
+
+/// Takes the fields of a configuration from all managers but the one that applied it: what is set through a subresource
+/// belongs to nobody else.
+pub(crate) fn disown(of: &Type, object: &mut Value, config: &Value, writer: &Writer<'_>) {
+    let mut set = fields::named(of, config);
+    set.strip();
+    let mut entries = read(object);
+    for entry in entries.iter_mut().filter(|entry| !entry.is(writer, "Apply")) {
+        entry.fields.take(&set);
+    }
+    write(object, entries);
 }
 
 /// The set with all containers of its members.

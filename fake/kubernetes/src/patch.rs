@@ -166,6 +166,8 @@ fn keyed(item: &Type, key: &str, items: &mut Vec<Value>, patches: &[Value]) {
     if patches.iter().any(|one| one["$patch"] == "replace" && one.get(key).is_none()) {
         items.clear();
     }
+    // What is new stands before what was there, unless an order is asked for.
+    let mut fresh = Vec::new();
     for patch in patches {
         let same = |one: &Value| one[key] == patch[key];
         match patch["$patch"].as_str() {
@@ -174,13 +176,14 @@ fn keyed(item: &Type, key: &str, items: &mut Vec<Value>, patches: &[Value]) {
             _ => match items.iter_mut().find(|one| same(one)) {
                 Some(one) => strategic(item, one, patch),
                 None => {
-                    let mut fresh = json!({});
-                    strategic(item, &mut fresh, patch);
-                    items.push(fresh);
+                    let mut one = json!({});
+                    strategic(item, &mut one, patch);
+                    fresh.push(one);
                 }
             },
         }
     }
+    items.splice(0..0, fresh);
 }
 
 fn set_order(of: &Type, items: &mut [Value], order: &[Value]) {

@@ -252,7 +252,7 @@ fn is_unset(field: &Field, value: &Value) -> bool {
     !field.pointer && is_zero(value) && !matches!(field.of, Type::Any)
 }
 
-fn is_zero(value: &Value) -> bool {
+pub(crate) fn is_zero(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(value) => !value,
@@ -314,7 +314,7 @@ fn normalise_struct(of: &Struct, map: &mut Map<String, Value>, path: &str, unkno
             normalise_at(&field.of, one, &join(path, name), unknown, depth + 1);
             let is_struct = field.of.fields().is_some() || matches!(field.of, Type::Atomic(_) | Type::Any);
             let drop = match &*one {
-                Value::Null => !field.always || is_struct,
+                Value::Null => true,
                 Value::Object(map) => !field.always && map.is_empty() && !is_struct,
                 other => !field.always && !field.pointer && is_zero(other),
             };
@@ -327,6 +327,8 @@ fn normalise_struct(of: &Struct, map: &mut Map<String, Value>, path: &str, unkno
                 Type::Leaf(Leaf::Text) => json!(""),
                 Type::Leaf(Leaf::Integer) => json!(0),
                 Type::Leaf(Leaf::Boolean) => json!(false),
+                // A pointer to a struct; the others are structs.
+                Type::Atomic(of) if matches!(&**of, Type::Named(name) if name == "LabelSelector") => Value::Null,
                 Type::Leaf(_) | Type::List(_) | Type::Keyed(..) | Type::Set(_) => Value::Null,
                 of => {
                     let mut value = json!({});

@@ -203,14 +203,36 @@ impl Server {
 
     /// Turns the controllers (Deployments, ReplicaSets, Jobs, budgets, garbage, namespaces, scheduler) on or off.
     pub fn controllers(&self, on: bool) {
-        self.shared.with(|world| world.settings.controllers = on);
+        self.shared.with(|world| {
+            world.settings.controllers = on;
+            world.look_again = true;
+        });
         self.shared.changed.send_modify(|_| {});
     }
 
     /// What the stand-in kubelet does.
     pub fn kubelet(&self, mode: Mode) {
-        self.shared.with(|world| world.settings.kubelet = mode);
+        self.shared.with(|world| {
+            world.settings.kubelet = mode;
+            world.look_again = true;
+        });
         self.shared.changed.send_modify(|_| {});
+    }
+
+    /// How long the controllers wait before they look at the next object; nothing, if never set. Between two looks a
+    /// client sees the states that it only sees by chance in a real cluster.
+    pub fn controllers_pace(&self, pace: Duration) {
+        self.shared.with(|world| world.settings.pace = pace);
+    }
+
+    /// How long the stand-in kubelet takes to start, end or stop a pod; 30 ms, if never set.
+    pub fn kubelet_pace(&self, step: Duration) {
+        self.shared.with(|world| world.step = step);
+    }
+
+    /// How often a HorizontalPodAutoscaler is synced; every 15 s, if never set.
+    pub fn autoscale_every(&self, period: Duration) {
+        self.shared.with(|world| world.settings.autoscale = period);
     }
 
     /// How often idle watches get a bookmark, if they asked for bookmarks; one minute, if never set.
@@ -442,7 +464,7 @@ fn respond(code: u16, media: &'static str, body: Reply) -> Response<Reply> {
     headers.insert("content-type", HeaderValue::from_static(media));
     let cache = if media.contains("apidiscovery") { "public" } else { "no-cache, private" };
     headers.insert("cache-control", HeaderValue::from_static(cache));
-    if code == 403 || media.starts_with("text/plain;") {
+    if media.starts_with("text/plain;") {
         headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     }
     response
@@ -457,6 +479,9 @@ fn refuse(failure: &Failure) -> Response<Reply> {
         return full(failure.code, "text/plain; charset=utf-8", failure.message.clone());
     }
     let mut response = full(failure.code, "application/json", failure.body().to_string());
+    if failure.early {
+        response.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    }
     if let Some(seconds) = failure.retry_after {
         response.headers_mut().insert("retry-after", HeaderValue::from(seconds));
     }

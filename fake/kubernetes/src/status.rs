@@ -8,15 +8,17 @@ use crate::kinds::Kind;
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) code: u16,
-    reason: &'static str,
+    pub(crate) reason: &'static str,
     pub(crate) message: String,
-    details: Option<Value>,
+    pub(crate) details: Option<Value>,
     /// The token of an inconsistent continuation, for 410 of a list.
     pub(crate) again: Option<String>,
     /// Seconds of `Retry-After`.
     pub(crate) retry_after: Option<u32>,
     /// The body is text, not a `Status`.
     pub(crate) plain: bool,
+    /// Refused before the request was looked at: the answer is marked as not to be sniffed.
+    pub(crate) early: bool,
 }
 
 /// One cause of an invalid object.
@@ -57,7 +59,7 @@ pub(crate) fn unsupported_value(field: impl Into<String>, value: &Value, of: &[&
 impl Failure {
     pub(crate) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Failure {
         let message = message.into();
-        Failure { code, reason, message, details: None, again: None, retry_after: None, plain: false }
+        Failure { code, reason, message, details: None, again: None, retry_after: None, plain: false, early: false }
     }
 
     pub(crate) fn details(mut self, details: Value) -> Failure {
@@ -119,7 +121,9 @@ impl Failure {
     }
 
     pub(crate) fn invalid(kind: &Kind, name: &str, causes: Vec<Cause>) -> Failure {
-        Failure::invalid_kind(&kind.group, &kind.kind, name, causes)
+        // Both event groups are checked as core/v1.
+        let group = if kind.is("events") { "" } else { kind.group.as_str() };
+        Failure::invalid_kind(group, &kind.kind, name, causes)
     }
 
     /// 422 with causes; `kind` with its group stands in front.

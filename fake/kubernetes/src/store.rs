@@ -69,15 +69,20 @@ impl Store {
         self.owned.get(uid).into_iter().flatten().cloned().collect()
     }
 
-    /// Every storage that holds something in a namespace.
+    /// The keys of all objects.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.kinds.iter().flat_map(|(storage, names)| {
+            names.keys().map(|(namespace, name)| Key {
+                storage: storage.clone(),
+                namespace: namespace.clone(),
+                name: name.clone(),
+            })
+        })
+    }
+
+    /// What a namespace holds.
     pub(crate) fn within(&self, namespace: &str) -> Vec<Key> {
-        let mut keys = Vec::new();
-        for (storage, names) in &self.kinds {
-            for (_, name) in names.keys().filter(|(at, _)| at == namespace) {
-                keys.push(Key { storage: storage.clone(), namespace: namespace.to_owned(), name: name.clone() });
-            }
-        }
-        keys
+        self.keys().filter(|key| key.namespace == namespace).collect()
     }
 
     /// Writes an object; its `resourceVersion` becomes that of the write.

@@ -33,6 +33,18 @@ pub(crate) fn reset(kind: &Kind, subresource: &str) -> &'static [&'static str] {
 pub(crate) fn defaults(kind: &Kind, object: &mut Value) {
     schema::default(&type_of(kind), object);
     match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "namespaces") => {
+            let name = object["metadata"]["name"].clone();
+            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
+        }
+        ("", "secrets") => {
+            let texts = object.as_object_mut().and_then(|map| map.remove("stringData"));
+            for (name, value) in texts.as_ref().and_then(Value::as_object).into_iter().flatten() {
+                use base64::Engine as _;
+                let text = value.as_str().unwrap_or_default();
+                object["data"][name] = json!(base64::engine::general_purpose::STANDARD.encode(text));
+            }
+        }
         ("", "pods") => {
             pod_spec(&mut object["spec"]);
             if object["spec"]["enableServiceLinks"].is_null() {
@@ -71,7 +83,14 @@ pub(crate) fn defaults(kind: &Kind, object: &mut Value) {
                 object["metadata"]["labels"] = labels;
             }
         }
-        ("batch", "cronjobs") => pod_spec(&mut object["spec"]["jobTemplate"]["spec"]["template"]["spec"]),
+        ("batch", "cronjobs") => {
+            let job = &mut object["spec"]["jobTemplate"]["spec"];
+            // The template becomes a job only later, and gets the defaults of one then.
+            if let Some(map) = job.as_object_mut() {
+                map.retain(|name, _| !matches!(name.as_str(), "manualSelector" | "completionMode" | "suspend"));
+            }
+            pod_spec(&mut job["template"]["spec"]);
+        }
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
             for subject in object["subjects"].as_array_mut().into_iter().flatten() {
                 if subject["apiGroup"].is_null() && matches!(subject["kind"].as_str(), Some("User" | "Group")) {
@@ -150,22 +169,12 @@ pub(crate) fn prepare_create(kind: &Kind, object: &mut Value) {
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "pods") => pod(object),
         ("", "namespaces") => {
-            let name = object["metadata"]["name"].clone();
-            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
             object["spec"] = json!({ "finalizers": ["kubernetes"] });
             object["status"] = json!({ "phase": "Active" });
         }
-        ("", "secrets") => {
-            let texts = object.as_object_mut().and_then(|map| map.remove("stringData"));
-            for (name, value) in texts.as_ref().and_then(Value::as_object).into_iter().flatten() {
-                use base64::Engine as _;
-                let text = value.as_str().unwrap_or_default();
-                object["data"][name] = json!(base64::engine::general_purpose::STANDARD.encode(text));
-            }
-        }
         ("batch", "jobs") => job(object),
         ("apiextensions.k8s.io", _) => {
-            object["status"] = json!({ "conditions": [], "storedVersions": [] });
+            object["status"] = json!({ "storedVersions": [] });
             let versions = object["spec"]["versions"].as_array().into_iter().flatten();
             let stored: Vec<Value> =
                 versions.filter(|one| one["storage"] == true).map(|one| one["name"].clone()).collect();
@@ -184,7 +193,6 @@ fn job(object: &mut Value) {
     }
     let uid = object["metadata"]["uid"].clone();
     let name = object["metadata"]["name"].clone();
-    object["spec"]["manualSelector"] = json!(false);
     object["spec"]["selector"] = json!({ "matchLabels": { "batch.kubernetes.io/controller-uid": uid } });
     // Labels that were taken from the template are the same map in the real server, so what is added to one is in both.
     let shared = object["metadata"]["labels"] == object["spec"]["template"]["metadata"]["labels"];
@@ -304,15 +312,6 @@ pub(crate) fn prepare_update(kind: &Kind, subresource: &str, old: &Value, new: &
     }
     if kind.plural == "nodes" && subresource.is_empty() {
         copy(new, "status");
-    }
-    if kind.is("secrets")
-        && let Some(texts) = new.as_object_mut().and_then(|map| map.remove("stringData"))
-    {
-        use base64::Engine as _;
-        for (name, value) in texts.as_object().into_iter().flatten() {
-            let text = value.as_str().unwrap_or_default();
-            new["data"][name] = json!(base64::engine::general_purpose::STANDARD.encode(text));
-        }
     }
     let metadata = &mut new["metadata"];
     for field in ["generation", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {

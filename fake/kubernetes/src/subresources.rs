@@ -15,6 +15,7 @@ use crate::request::{Call, Target};
 use crate::schema::{self, Type};
 use crate::selector;
 use crate::status::{Failure, invalid_value, success};
+use crate::store::Key;
 use crate::world::World;
 use crate::write::Options;
 
@@ -90,8 +91,9 @@ impl World {
             let writer =
                 Writer { manager: &options.manager, api_version: &api_version, subresource: "scale", now: &now };
             let of = crate::world::type_of(kind);
-            let applied = managed::apply(&of, &old, &config, &writer, options.force, &[])
+            let mut applied = managed::apply(&of, &old, &config, &writer, options.force, &[])
                 .map_err(|conflicts| crate::write::conflict(&conflicts))?;
+            managed::disown(&of, &mut applied, &config, &writer);
             self.update(kind, &old, applied, options, true)?
         } else {
             self.update(kind, &old, new, options, false)?
@@ -162,40 +164,35 @@ impl World {
                 number(&status["currentHealthy"])
             )));
         }
-        if !dry_run && let Some(kind) = self.storage_kind(STORAGE) {
-            let pod = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-            let mut options = Options::of("kube-apiserver", "status");
-            self.patch(&kind, namespace, name, &mut options, |budget| {
-                let left = budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0) - 1;
-                budget["status"]["disruptionsAllowed"] = json!(left);
-                budget["status"]["disruptedPods"][&pod] = json!(clock::time(clock::now()));
-                Ok(())
-            })?;
+        if !dry_run {
+            let pod = pod["metadata"]["name"].as_str().unwrap_or_default();
+            let left = number(&status["disruptionsAllowed"]) - 1;
+            let mut budget = (**budget).clone();
+            budget["status"]["disruptionsAllowed"] = json!(left);
+            budget["status"]["disruptedPods"][pod] = json!(clock::time(clock::now()));
+            let key = Key { storage: STORAGE.into(), namespace: namespace.to_owned(), name: name.to_owned() };
+            self.store.put(key, budget);
         }
         Ok(())
     }
 
+    /// The pod says why it goes. The server writes this itself, so no manager owns it.
     fn note_eviction(&mut self, namespace: &str, name: &str) {
-        let Some(kind) = self.storage_kind("pods") else { return };
-        let condition = json!({
+        let key = Key { storage: "pods".into(), namespace: namespace.to_owned(), name: name.to_owned() };
+        let Some(pod) = self.store.get(&key) else { return };
+        let mut pod = (**pod).clone();
+        let mut conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.retain(|one| one["type"] != "DisruptionTarget");
+        conditions.push(json!({
             "type": "DisruptionTarget",
             "status": "True",
             "lastProbeTime": null,
             "lastTransitionTime": clock::time(clock::now()),
             "reason": "EvictionByEvictionAPI",
             "message": "Eviction API: evicting",
-        });
-        let mut options = Options::of("kube-apiserver", "status");
-        let _ = self.patch(&kind, namespace, name, &mut options, |pod| {
-            let generation = pod["metadata"]["generation"].clone();
-            let mut conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            conditions.retain(|one| one["type"] != "DisruptionTarget");
-            let mut condition = condition;
-            condition["observedGeneration"] = generation;
-            conditions.push(condition);
-            pod["status"]["conditions"] = json!(conditions);
-            Ok(())
-        });
+        }));
+        pod["status"]["conditions"] = json!(conditions);
+        self.store.put(key, pod);
     }
 
     /// POST binding: what a scheduler does.

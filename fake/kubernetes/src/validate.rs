@@ -155,6 +155,9 @@ pub(crate) fn update(world: &World, kind: &Kind, subresource: &str, old: &Value,
             }
         }
         (_, _, "status") if kind.custom.is_none() => {}
+        (_, _, "scale") if kind.custom.is_some() => {
+            causes.extend(crd::validate_custom(kind, new).into_iter().filter(|one| one.field != "<nil>"));
+        }
         _ => causes.extend(content(world, kind, new)),
     }
     causes

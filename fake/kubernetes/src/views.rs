@@ -194,6 +194,9 @@ pub(crate) fn bookmark(kind: &Kind, view: View, version: u64, initial: bool) -> 
             if kind.custom.is_none() {
                 schema::normalise(&type_of(kind), &mut object);
             }
+            if matches!(kind.plural.as_str(), "deployments" | "replicasets") {
+                object["spec"]["replicas"] = json!(0);
+            }
             object
         }
     }
@@ -220,6 +223,9 @@ fn column(name: &str, kind: &str, description: &str) -> Value {
 
 /// The columns of a kind and the cells of an object. Kinds without a table of their own have name and age.
 fn cells(kind: &Kind, object: &Value) -> (Vec<Value>, Vec<Value>) {
+    if kind.plural == "events" {
+        return event_cells(object);
+    }
     let name = object["metadata"]["name"].clone();
     let age = json!(age(&object["metadata"]["creationTimestamp"]));
     let mut columns = vec![column("Name", "string", NAME)];
@@ -274,6 +280,67 @@ fn cells(kind: &Kind, object: &Value) -> (Vec<Value>, Vec<Value>) {
     columns.push(column("Age", "string", CREATED));
     cells.push(age);
     (columns, cells)
+}
+
+/// Columns of an event: name, type, what it says, and whether it is shown at first.
+const EVENT_COLUMNS: &[(&str, &str, u8)] = &[
+    ("Last Seen", "The time at which the most recent occurrence of this event was recorded.", 0),
+    ("Type", "Type of this event (Normal, Warning), new types could be added in the future", 0),
+    (
+        "Reason",
+        "This should be a short, machine understandable string that gives the reason for the transition into the \
+                object's current status.",
+        0,
+    ),
+    ("Object", "The object that this event is about.", 0),
+    (
+        "Subobject",
+        "If referring to a piece of an object instead of an entire object, this string should contain a valid \
+                   JSON/Go field access statement, such as desiredState.manifest.containers[2]. For example, if the object \
+                   reference is to a container within a pod, this would take on a value like: \"spec.containers{name}\" (where \
+                   \"name\" refers to the name of the container that triggered the event) or if no container name is specified \
+                   \"spec.containers[2]\" (container with index 2 in this pod). This syntax is chosen only to have some \
+                   well-defined way of referencing a part of an object.",
+        1,
+    ),
+    ("Source", "The component reporting this event. Should be a short machine understandable string.", 1),
+    ("Message", "A human-readable description of the status of this operation.", 0),
+    ("First Seen", "The time at which the event was first recorded. (Time of server receipt is in TypeMeta.)", 1),
+    ("Count", "The number of times this event has occurred.", 1),
+    ("Name", NAME, 1),
+];
+
+fn event_cells(object: &Value) -> (Vec<Value>, Vec<Value>) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let columns = EVENT_COLUMNS.iter().map(|(name, description, priority)| {
+        let mut one = column(name, "string", description);
+        one["priority"] = json!(priority);
+        one
+    });
+    let about = &object["involvedObject"];
+    let time = &object["eventTime"];
+    let (first, last) =
+        if time.is_null() { (&object["firstTimestamp"], &object["lastTimestamp"]) } else { (time, time) };
+    let source = match (text(&object["source"]["component"]), text(&object["source"]["host"])) {
+        (component, _) if component.is_empty() => {
+            format!("{}, {}", text(&object["reportingComponent"]), text(&object["reportingInstance"]))
+        }
+        (component, host) if host.is_empty() => component,
+        (component, host) => format!("{component}, {host}"),
+    };
+    let cells = vec![
+        json!(age(last)),
+        object["type"].clone(),
+        object["reason"].clone(),
+        json!(format!("{}/{}", text(&about["kind"]).to_lowercase(), text(&about["name"]))),
+        json!(text(&about["fieldPath"])),
+        json!(source),
+        object["message"].clone(),
+        json!(age(first)),
+        json!(object["count"].as_u64().unwrap_or(1)),
+        object["metadata"]["name"].clone(),
+    ];
+    (columns.collect(), cells)
 }
 
 fn table(kind: &Kind, objects: &[&Value], list_metadata: Value, with_columns: bool) -> Value {

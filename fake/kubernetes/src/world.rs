@@ -29,6 +29,10 @@ pub(crate) struct Settings {
     /// Deployments, ReplicaSets, Jobs, budgets, garbage collection, namespaces, scheduler.
     pub(crate) controllers: bool,
     pub(crate) kubelet: Mode,
+    /// The wait of the controllers before each object.
+    pub(crate) pace: Duration,
+    /// Between two syncs of an autoscaler.
+    pub(crate) autoscale: Duration,
     /// How often an idle watch that asked for bookmarks gets one.
     pub(crate) bookmarks: Duration,
     /// After this a definition is established, and after as much again its storage is ready.
@@ -40,11 +44,17 @@ pub(crate) struct World {
     built_in: Vec<Arc<Kind>>,
     custom: Vec<Arc<Kind>>,
     pub(crate) tokens: BTreeMap<String, User>,
+    /// The settings changed: the controllers look at everything again.
+    pub(crate) look_again: bool,
     /// What containers wrote, by namespace, pod and container.
     pub(crate) logs: BTreeMap<(String, String, String), String>,
     pub(crate) settings: Settings,
     /// What the kubelet waits for with a pod, and since when.
     pub(crate) pods: BTreeMap<Key, (String, Duration)>,
+    /// How often an owner was refused a pod.
+    pub(crate) tries: BTreeMap<Key, u32>,
+    /// What a kubelet takes for each step with a pod.
+    pub(crate) step: Duration,
     /// When the next pod of a job may start, by the number of those that failed.
     pub(crate) backoff: BTreeMap<(Key, i64), Duration>,
     /// Definitions that are established, with the time from which their storage answers.
@@ -63,6 +73,8 @@ impl World {
         let settings = Settings {
             controllers: true,
             kubelet: Mode::Auto,
+            pace: Duration::ZERO,
+            autoscale: Duration::from_secs(15),
             bookmarks: Duration::from_secs(60),
             crd_delay: Duration::from_millis(20),
         };
@@ -71,8 +83,11 @@ impl World {
             built_in: kinds::built_in(),
             custom: Vec::new(),
             tokens: BTreeMap::new(),
+            look_again: false,
             logs: BTreeMap::new(),
             pods: BTreeMap::new(),
+            tries: BTreeMap::new(),
+            step: Duration::from_millis(30),
             backoff: BTreeMap::new(),
             settings,
             served: BTreeMap::new(),
@@ -185,7 +200,7 @@ pub(crate) fn node(name: &str) -> Value {
                 row("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
                 row("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
             ],
-            "addresses": [{ "type": "InternalIP", "address": "10.0.0.1" }, { "type": "Hostname", "address": name }],
+            "addresses": [{ "type": "InternalIP", "address": "10.1.0.1" }, { "type": "Hostname", "address": name }],
             "daemonEndpoints": { "kubeletEndpoint": { "Port": 10250 } },
             "nodeInfo": {
                 "machineID": name,
@@ -235,11 +250,19 @@ fn custom_kind(definition: &Value, version: &Value) -> Arc<Kind> {
         short_names: list(&names["shortNames"]),
         categories: list(&names["categories"]),
         verbs: verbs.map(str::to_owned).to_vec(),
-        hash: clock::letters(clock::hash(&text(&definition["metadata"]["uid"])), 11) + "=",
+        hash: storage_hash(&text(&spec["group"]), &text(&version["name"]), &text(&names["kind"])),
         subresources,
         storage: format!("{}.{}", text(&names["plural"]), text(&spec["group"])).into(),
         custom: Some(Arc::new(Custom { version: version.clone() })),
     })
+}
+
+/// As the real server computes `storageVersionHash`.
+fn storage_hash(group: &str, version: &str, kind: &str) -> String {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(format!("{group}/{version}/{kind}"));
+    base64::engine::general_purpose::STANDARD.encode(digest.get(..8).unwrap_or_default())
 }
 
 /// The type of the objects of a resource.

@@ -114,6 +114,7 @@ const CORDONED: &str = "node.kubernetes.io/unschedulable";
 /// A node that takes no pods has a taint that says so.
 pub(super) fn reconcile_node(world: &mut World, key: &Key) {
     let Some(node) = world.store.get(key).cloned() else { return };
+    label_node(world, key, &node);
     let cordoned = node["spec"]["unschedulable"] == true;
     let mut taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
     if taints.iter().any(|one| one["key"] == CORDONED) == cordoned {
@@ -128,6 +129,26 @@ pub(super) fn reconcile_node(world: &mut World, key: &Key) {
     let mut options = Options::of("kube-controller-manager", "");
     let _ = world.patch(&kind, "", &key.name, &mut options, |node| {
         node["spec"]["taints"] = json!(taints);
+        Ok(())
+    });
+}
+
+/// What the controllers note on a new node.
+fn label_node(world: &mut World, key: &Key, node: &Value) {
+    const TTL: &str = "node.alpha.kubernetes.io/ttl";
+    if node["metadata"]["annotations"].get(TTL).is_some() {
+        return;
+    }
+    let Some(kind) = world.storage_kind("nodes") else { return };
+    let mut options = Options::of("kube-controller-manager", "");
+    let _ = world.patch(&kind, "", &key.name, &mut options, |node| {
+        let metadata = &mut node["metadata"];
+        metadata["annotations"][TTL] = json!("0");
+        for name in ["arch", "os"] {
+            if let Some(value) = metadata["labels"].get(format!("kubernetes.io/{name}")).cloned() {
+                metadata["labels"][format!("beta.kubernetes.io/{name}")] = value;
+            }
+        }
         Ok(())
     });
 }

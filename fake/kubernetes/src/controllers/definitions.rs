@@ -87,9 +87,15 @@ fn set(world: &mut World, key: &Key, change: impl FnOnce(&mut Value)) {
 /// Takes the objects away, then the definition.
 fn remove(world: &mut World, queue: &mut Queue, key: &Key, definition: &Value) {
     let storage = key.name.clone();
-    if !has(definition, "Terminating", "True") && !has(definition, "Terminating", "False") {
+    let begun = definition["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|one| one["reason"] == "InstanceDeletionInProgress");
+    if !begun {
         set(world, key, |status| {
             let mut conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+            conditions.retain(|one| one["type"] != "Terminating");
             let message = "CustomResource deletion is in progress";
             conditions.push(condition("Terminating", "True", "InstanceDeletionInProgress", message));
             status["conditions"] = json!(conditions);

@@ -6,6 +6,7 @@ use super::text;
 use crate::delete::Deletion;
 use crate::store::Key;
 use crate::world::World;
+use crate::write::Options;
 
 /// The keys of the owners that an object names, whether they are there or not.
 pub(super) fn owners(world: &World, object: &Value) -> Vec<Key> {
@@ -26,8 +27,11 @@ pub(super) fn reconcile(world: &mut World, key: &Key) {
         let finalizers = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
         let uid = text(&object, "/metadata/uid").to_owned();
         if finalizers.contains(&json!("orphan")) {
-            orphan(world, &uid);
-            release(world, key, "orphan");
+            if world.store.owned_by(&uid).is_empty() {
+                release(world, key, "orphan");
+            } else {
+                orphan(world, &uid);
+            }
         } else if finalizers.contains(&json!("foregroundDeletion")) {
             foreground(world, key, &uid);
         }
@@ -61,17 +65,14 @@ fn delete(world: &mut World, key: &Key, policy: &str) {
 /// Takes the reference to this owner out of all that it owns.
 fn orphan(world: &mut World, uid: &str) {
     for owned in world.store.owned_by(uid) {
-        let Some(object) = world.store.get(&owned) else { continue };
-        let mut object = (**object).clone();
-        if let Some(list) = object["metadata"]["ownerReferences"].as_array_mut() {
-            list.retain(|one| one["uid"] != uid);
-            if list.is_empty()
-                && let Some(metadata) = object["metadata"].as_object_mut()
-            {
-                metadata.remove("ownerReferences");
+        let Some(kind) = world.storage_kind(&owned.storage) else { continue };
+        let mut options = Options::of("kube-controller-manager", "");
+        let _ = world.patch(&kind, &owned.namespace, &owned.name, &mut options, |object| {
+            if let Some(list) = object["metadata"]["ownerReferences"].as_array_mut() {
+                list.retain(|one| one["uid"] != uid);
             }
-        }
-        world.store.put(owned, object);
+            Ok(())
+        });
     }
 }
 

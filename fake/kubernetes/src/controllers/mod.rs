@@ -1,6 +1,7 @@
 //! What a cluster does by itself: each controller looks at one object at a time, named by its key, and brings the world
 //! one step nearer to what the object asks for. Every write wakes the controllers of the object and of its owners.
 
+mod autoscalers;
 mod budgets;
 mod definitions;
 mod deployments;
@@ -81,16 +82,24 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 position = change.version;
                 wake(world, &mut queue, change);
             }
+            if std::mem::take(&mut world.look_again) {
+                world.store.keys().for_each(|key| queue.add(key));
+            }
             queue.due();
-            for _ in 0..BATCH {
+            let pace = world.settings.pace;
+            for _ in 0..if pace.is_zero() { BATCH } else { 1 } {
                 let Some(key) = queue.take() else { break };
                 reconcile(world, &mut queue, &key);
             }
             let wait = queue.due();
-            (queue.now.is_empty() && position == world.store.version(), wait)
+            let idle = queue.now.is_empty() && position == world.store.version();
+            (idle, if idle { wait } else { pace })
         });
         if !idle {
             tokio::task::yield_now().await;
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
             continue;
         }
         tokio::select! {
@@ -134,16 +143,23 @@ fn reconcile(world: &mut World, queue: &mut Queue, key: &Key) {
     if !world.settings.controllers {
         return;
     }
-    garbage::reconcile(world, key);
+    let before = world.store.version();
     match key.storage.as_ref() {
         "namespaces" => namespaces::reconcile(world, queue, key),
         "pods" => pods::reconcile(world, queue, key),
         "nodes" => budgets::reconcile_node(world, key),
         "jobs.batch" => jobs::reconcile(world, queue, key),
-        replicasets::STORAGE => replicasets::reconcile(world, key),
+        replicasets::STORAGE => replicasets::reconcile(world, queue, key),
+        autoscalers::STORAGE => autoscalers::reconcile(world, queue, key),
         deployments::STORAGE => deployments::reconcile(world, queue, key),
         budgets::STORAGE => budgets::reconcile(world, key),
         _ => {}
+    }
+    // Only when the controller of an object has nothing more to tell of it; what it wrote brings it here again.
+    if world.store.version() == before
+        || world.store.get(key).is_none_or(|one| one["metadata"].get("deletionTimestamp").is_none())
+    {
+        garbage::reconcile(world, key);
     }
 }
 

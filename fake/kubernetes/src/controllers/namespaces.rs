@@ -49,11 +49,14 @@ fn end(world: &mut World, queue: &mut Queue, key: &Key) {
         let _ = world.delete(&kind, &one.namespace, &one.name, &deletion);
     }
     let left = world.store.within(&key.name);
+    let told = world.store.get(key).is_some_and(|one| one["status"]["conditions"].is_array());
+    if !left.is_empty() || told {
+        conditions(world, key, &left);
+    }
     if left.is_empty() {
         world.store.remove(key.clone());
         return;
     }
-    conditions(world, key, &left);
     queue.after(Duration::from_millis(200), key);
 }
 
@@ -109,7 +112,11 @@ fn conditions(world: &mut World, key: &Key, left: &[Key]) {
             "ContentDeleted",
             "All content successfully deleted, may be waiting on finalization",
         ),
-        row("NamespaceContentRemaining", "True", "SomeResourcesRemain", &content),
+        if left.is_empty() {
+            row("NamespaceContentRemaining", "False", "ContentRemoved", "All content successfully removed")
+        } else {
+            row("NamespaceContentRemaining", "True", "SomeResourcesRemain", &content)
+        },
         kept,
     ];
     let mut options = Options::of("kube-controller-manager", "status");

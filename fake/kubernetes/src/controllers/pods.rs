@@ -1,7 +1,6 @@
 //! The scheduler, and a stand-in for the kubelets: pods get a node, then a status; deleted pods go.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -11,9 +10,6 @@ use crate::delete::Deletion;
 use crate::store::Key;
 use crate::world::{Mode, World};
 use crate::write::Options;
-
-/// How long a container takes to start, to end and to stop.
-const STEP: Duration = Duration::from_millis(30);
 
 pub(super) fn reconcile(world: &mut World, queue: &mut Queue, key: &Key) {
     let Some(pod) = world.store.get(key).cloned() else {
@@ -103,14 +99,15 @@ fn run(world: &mut World, queue: &mut Queue, key: &Key, pod: &Value) {
     let wish = wish(pod);
     let now = clock::now();
     let due = |world: &mut World, queue: &mut Queue, phase: &str| {
+        let step = world.step;
         let (waited, since) = world.pods.get(key).cloned().unwrap_or_default();
         if waited != phase {
             world.pods.insert(key.clone(), (phase.to_owned(), now));
-            queue.after(STEP, key);
+            queue.after(step, key);
             return false;
         }
-        if now < since + STEP {
-            queue.after(since + STEP - now, key);
+        if now < since + step {
+            queue.after(since + step - now, key);
             return false;
         }
         true

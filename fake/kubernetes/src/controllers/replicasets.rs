@@ -1,10 +1,11 @@
 //! ReplicaSets: as many pods as asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{events, text};
+use super::{Queue, events, text};
 use crate::clock;
 use crate::delete::Deletion;
 use crate::store::Key;
@@ -53,7 +54,10 @@ pub(super) fn pods_of(world: &World, owner: &Value) -> Vec<Arc<Value>> {
     keys.iter().filter(|key| &*key.storage == "pods").filter_map(|key| world.store.get(key).cloned()).collect()
 }
 
-pub(super) fn reconcile(world: &mut World, key: &Key) {
+/// How soon pods that were refused are tried again; doubled each time.
+const AGAIN: Duration = Duration::from_millis(250);
+
+pub(super) fn reconcile(world: &mut World, queue: &mut Queue, key: &Key) {
     let Some(set) = world.store.get(key).cloned() else { return };
     let pods = pods_of(world, &set);
     let leaving = |pod: &&Arc<Value>| pod["metadata"].get("deletionTimestamp").is_some();
@@ -72,10 +76,10 @@ pub(super) fn reconcile(world: &mut World, key: &Key) {
                     }
                     Err(why) => {
                         let message = format!("Error creating: {why}");
-                        let told = set["status"]["conditions"][0]["message"] == why;
-                        if !told {
-                            events::tell(world, "replicaset-controller", &set, "Warning", "FailedCreate", &message);
-                        }
+                        events::tell(world, "replicaset-controller", &set, "Warning", "FailedCreate", &message);
+                        let tries = world.tries.entry(key.clone()).or_default();
+                        queue.after(AGAIN * 2_u32.pow((*tries).min(9)), key);
+                        *tries += 1;
                         failure = Some(why);
                         break;
                     }

@@ -4,4 +4,5 @@
 
 mod basics;
 mod kit;
+mod replay;
 mod workloads;
