@@ -398,7 +398,12 @@ static FOREACH: Shape = Shape {
 static RETRY: Shape = Shape {
     what: "`retry`",
     fields: &[
-        Field::new("max", Ty::Int(0, 1_000), "How often after the first try.").required(),
+        Field::new(
+            "max",
+            Ty::Int(0, 1_000),
+            "How often after the first try; a try that was lost with the process does not count.",
+        )
+        .required(),
         Field::new(
             "backoff",
             Ty::Choice(&["exponential", "linear", "constant"]),

@@ -18,21 +18,19 @@ pub fn default_policy() -> Retry {
     }
 }
 
-/// How long to wait before try number `attempt + 1`, or nothing if there is none. A `retryAfter` of the other side is
-/// honoured where it is longer, up to an hour. Jitter is a hash of effect and attempt, so that a rebuild waits the same.
+/// How long to wait after so many tries that failed, or nothing if there is no other try. A `retryAfter` of the other side is
+/// honoured where it is longer, up to an hour. Jitter is a hash of effect and count, so that a rebuild waits the same.
 #[must_use]
-pub fn delay(policy: &Retry, failure: &Failure, effect: Key, attempt: u32) -> Option<Span> {
+pub fn delay(policy: &Retry, failure: &Failure, effect: Key, failed: u32) -> Option<Span> {
     let wanted = if policy.on.is_empty() { failure.retryable } else { policy.on.contains(&failure.name) };
-    if !wanted || attempt > policy.max {
+    if !wanted || failed > policy.max {
         return None;
     }
-    let (initial, step) = (policy.initial.max(0), i64::from(attempt));
+    let (initial, step) = (policy.initial.max(0), i64::from(failed));
     let full = match policy.backoff {
         Backoff::Constant => initial,
         Backoff::Linear => initial.saturating_mul(step),
-        Backoff::Exponential => {
-            initial.saturating_mul(1_i64.checked_shl(attempt.saturating_sub(1)).unwrap_or(i64::MAX))
-        }
+        Backoff::Exponential => initial.saturating_mul(1_i64.checked_shl(failed.saturating_sub(1)).unwrap_or(i64::MAX)),
     };
     // A shift past the sign bit is negative: it is far beyond any cap.
     let full = if full < 0 { policy.cap } else { full.min(policy.cap) };
@@ -40,7 +38,7 @@ pub fn delay(policy: &Retry, failure: &Failure, effect: Key, attempt: u32) -> Op
         Jitter::None => full,
         // "Full jitter": anything between nothing and the whole delay (Brooker, "Exponential Backoff And Jitter").
         Jitter::Full => {
-            let Key(hash) = Key::of("jitter", &[&effect.0, &attempt.to_be_bytes()]);
+            let Key(hash) = Key::of("jitter", &[&effect.0, &failed.to_be_bytes()]);
             let [a, b, c, d, ..] = hash;
             let part = i64::from(u32::from_be_bytes([a, b, c, d]));
             let share = i128::from(full) * i128::from(part) / i128::from(u32::MAX);

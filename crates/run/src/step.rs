@@ -42,6 +42,9 @@ pub struct StepState {
     /// Tries so far.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempt: u32,
+    /// Those of them that nobody knows an answer of: they do not count against `retry.max`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u32,
     /// The effect that it has or had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<Key>,
@@ -148,6 +151,7 @@ impl StepState {
         StepState {
             status: StepStatus::Running,
             attempt: 0,
+            lost: 0,
             effect: None,
             outputs: Value::Null,
             error: None,

@@ -115,7 +115,7 @@ impl StepKind {
 /// When a step is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// How often after the first try.
+    /// How often after the first try; a try that was lost with the process does not count.
     pub max: u32,
     /// How the wait grows.
     pub backoff: Backoff,

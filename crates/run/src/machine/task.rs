@@ -88,7 +88,8 @@ impl<'a> Machine<'a> {
                     }
                     None => None,
                 };
-                match policy.and_then(|policy| retry::delay(policy, &failure, effect, attempt)) {
+                let failed = attempt.saturating_sub(self.state(&node.path).lost);
+                match policy.and_then(|policy| retry::delay(policy, &failure, effect, failed)) {
                     Some(wait) => {
                         let due = self.world.now + wait;
                         let state = self.state(&node.path);
@@ -113,6 +114,9 @@ impl<'a> Machine<'a> {
 
     /// One more attempt with the same key. What it is called with is rendered again from the same values.
     pub(super) fn again(&mut self, node: &'a Node, task: &Task) {
+        let state = self.state(&node.path);
+        // Only a wait for the next try begins with an answer.
+        state.lost += u32::from(state.status != StepStatus::Backoff);
         self.settled(node);
         match self.render(&task.with) {
             Ok(with) => self.dispatch(node, task, with.to_json()),

@@ -205,3 +205,46 @@ fn the_default_policy_is_three_more_tries_within_half_a_minute() {
         .sum();
     assert_eq!((policy.max, Span(longest).to_string().as_str()), (3, "7s"));
 }
+
+/// Nineteen kills of the process in a row, then one 503: the step failed without a single retry.
+#[test]
+fn a_try_that_was_lost_with_the_process_is_no_retry() {
+    let retry = "retry: { max: 1, backoff: exponential, initial: 5s, jitter: none }";
+    let post = format!("steps:\n  - {{ id: a, uses: slack/post, connection: team, with: {{ text: hi }}, {retry} }}");
+    assert_snapshot!(play(&post, "a lost; a lost; a passes Status; wait; a lost; a passes Status"), @r#"
+    > start
+      do a.1 slack/post {"text":"hi"}
+    > a lost
+      do a.2 slack/post {"text":"hi"}
+    > a lost
+      do a.3 slack/post {"text":"hi"}
+    > a passes Status
+      wake a in 5s
+    > wait
+      do a.4 slack/post {"text":"hi"}
+    > a lost
+      do a.5 slack/post {"text":"hi"}
+    > a passes Status
+      over
+    = failed at a: Status: it says Status
+      a failed attempt 5 Status: it says Status
+    "#);
+    // Nor is one that a person asks for.
+    let asks = step(retry).replace("/a", "/a, method: POST");
+    assert_snapshot!(play(&asks, "a lost; settle a retry; a passes Status; wait; a ok"), @r#"
+    > start
+      do a.1 http/request {"method":"POST","path":"/a"}
+    > a lost
+      nothing
+    > settle a retry
+      do a.2 http/request {"method":"POST","path":"/a"}
+    > a passes Status
+      wake a in 5s
+    > wait
+      do a.3 http/request {"method":"POST","path":"/a"}
+    > a ok
+      over
+    = succeeded
+      a succeeded attempt 3 {}
+    "#);
+}

@@ -29,8 +29,8 @@ pub(super) struct Guide<'a> {
     left: BTreeMap<(String, String), VecDeque<&'a Answered>>,
     /// Of each run: when its answers come here, and when they came then.
     met: BTreeMap<Key, Vec<(Span, Span)>>,
-    /// The last answer of each effect.
-    last: BTreeMap<Key, &'a Answered>,
+    /// The last answer of each effect, and how many of its tries failed.
+    last: BTreeMap<Key, (&'a Answered, u32)>,
     notes: &'a RefCell<Vec<Note>>,
 }
 
@@ -44,11 +44,11 @@ impl<'a> Guide<'a> {
     /// it leave. A retry came when its wait was over, which is not as long here, since the wait hangs on the effect's key.
     fn then(&self, effect: &Effect, now: Span) -> Span {
         if effect.attempt > 1
-            && let Some(before) = self.last.get(&effect.key)
+            && let Some((before, failed)) = self.last.get(&effect.key)
             && let Some(failure) = Past::failure(before)
         {
             let policy = self.policy(effect);
-            let wait = policy.and_then(|policy| retry::delay(&policy, failure, before.effect, before.attempt));
+            let wait = policy.and_then(|policy| retry::delay(&policy, failure, before.effect, *failed));
             if let Some(wait) = wait {
                 return Span(before.at.micros() + wait.micros());
             }
@@ -79,7 +79,8 @@ impl Answering for Guide<'_> {
         let answered = self.left.get_mut(&step)?.pop_front()?;
         let after = millis(Span((answered.at.micros() - then.micros()).max(0)));
         self.met.entry(effect.run).or_default().push((Span(now.micros() + after.micros()), answered.at));
-        self.last.insert(effect.key, answered);
+        let failed = self.last.get(&effect.key).map_or(0, |(_, failed)| *failed);
+        self.last.insert(effect.key, (answered, failed + u32::from(Past::failure(answered).is_some())));
         let (rule, step) = step;
         let (action, told) = (effect.action.clone(), answered.told.clone());
         self.notes.borrow_mut().push(Note { rule, step, action, after, told: told.clone() });

@@ -29,7 +29,6 @@ pub(super) struct Answered {
     /// When, from the start.
     pub(super) at: Span,
     pub(super) effect: Key,
-    pub(super) attempt: u32,
     pub(super) told: Told,
 }
 
@@ -118,7 +117,7 @@ impl Past {
         Ok(Past { run, fired, files, start, over, came, answers, ended, emitted })
     }
 
-    /// What the recorded attempt `attempt` of a step failed with, and when it was told.
+    /// What a recorded attempt of a step failed with.
     pub(super) fn failure(answered: &Answered) -> Option<&Failure> {
         match &answered.told {
             Told::Answer(Answer::Err(failure)) => Some(failure),
@@ -140,7 +139,7 @@ fn add(
     told: Told,
 ) {
     let Some(rule) = rules.get(&of.run) else { return };
-    let answered = Answered { at, effect: of.effect, attempt: of.attempt, told };
+    let answered = Answered { at, effect: of.effect, told };
     answers.entry((rule.clone(), of.step)).or_default().push_back(answered);
 }
 
