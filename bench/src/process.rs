@@ -59,10 +59,25 @@ impl Process {
         Ok(())
     }
 
+    /// SIGTERM, and SIGKILL so much later, if it has not ended in good order by then.
+    pub(crate) fn stop_or_kill(&mut self, patience: Duration) -> Result {
+        self.terminate()?;
+        std::thread::sleep(patience);
+        match self.child.try_wait().map_err(|why| format!("cannot wait for {}: {why}", self.name))? {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(format!("{} stopped with {status}:\n{}", self.name, self.tail())),
+            None => self.kill(),
+        }
+    }
+
+    fn terminate(&self) -> Result {
+        let sent = Command::new("kill").args(["-TERM", &self.pid()]).status();
+        sent.map(drop).map_err(|why| format!("cannot start kill: {why}"))
+    }
+
     /// SIGTERM, and waits for the end in good order.
     pub(crate) fn stop(&mut self) -> Result {
-        let sent = Command::new("kill").args(["-TERM", &self.pid()]).status();
-        sent.map_err(|why| format!("cannot start kill: {why}"))?;
+        self.terminate()?;
         let (name, began) = (&self.name, Instant::now());
         loop {
             match self.child.try_wait().map_err(|why| format!("cannot wait for {name}: {why}"))? {

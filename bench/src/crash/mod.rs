@@ -103,7 +103,15 @@ async fn all<E: Example>(
         if tokio::time::timeout(any, told.strike.notified()).await.is_ok() {
             tokio::time::sleep(Duration::from_micros(rng.range(0, 20_000))).await;
         }
-        node.kill()?;
+        // Some while they stop in good order; some leave nothing but the log.
+        match rng.range(0, 40) {
+            0..=4 => node.stop_or_kill(Duration::from_millis(rng.range(0, 60)))?,
+            5 => {
+                node.kill()?;
+                forget(&setup);
+            }
+            _ => node.kill()?,
+        }
         killed += 1;
         if shown.elapsed() >= Duration::from_secs(1) {
             shown = Instant::now();
@@ -277,13 +285,18 @@ async fn left(api: &mut Api) -> Result<Vec<String>> {
     Ok(left)
 }
 
-/// Without its state the node folds the whole log anew: nothing is decided again and nothing leaves. How long it took.
-async fn rebuild<E: Example>(example: &E, setup: &Setup, told: &Told, verdict: &mut Verdict) -> Result<Duration> {
-    let before = told.counts();
+/// Takes its state from a node that does not run.
+fn forget(setup: &Setup) {
     for name in ["state.db", "state.db-wal", "state.db-shm"] {
         // The last two may not be there.
         let _ = std::fs::remove_file(setup.data().join(name));
     }
+}
+
+/// Without its state the node folds the whole log anew: nothing is decided again and nothing leaves. How long it took.
+async fn rebuild<E: Example>(example: &E, setup: &Setup, told: &Told, verdict: &mut Verdict) -> Result<Duration> {
+    let before = told.counts();
+    forget(setup);
     let mut node = setup.start()?;
     let took = node.ready().await?;
     finish(example, &mut node, told).await?;
