@@ -8,7 +8,7 @@ use ensue_connect::{Provider, Secrets};
 use ensue_event::Span;
 use ensue_node::{Configured, Node, Options, Retention};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::{check, configured};
@@ -31,7 +31,23 @@ pub(crate) async fn up(up: Up, output: Output) -> Result<(), Error> {
         return Err(Error::Usage(message));
     }
     let (options, mut broken) = options(&up)?;
-    let running = match Node::start(options).await {
+    // From here on a signal is an end in good order: nobody knows when exactly it is up.
+    let mut stops = Stops::new().map_err(|why| Error::Other(format!("signals cannot be taken: {why}")))?;
+    let mut asked = None;
+    let start = Node::start(options);
+    tokio::pin!(start);
+    let started = loop {
+        tokio::select! {
+            started = &mut start => break started,
+            signal = stops.next() => {
+                if asked.replace(signal).is_some() {
+                    std::process::exit(INTERRUPTED);
+                }
+                anstream::eprintln!("stopping as soon as it is up; once more stops at once");
+            }
+        }
+    };
+    let running = match started {
         Ok(running) => running,
         Err(ensue_node::Error::Config { .. }) if up.path.is_some() => return Err(wrong(up.path.as_deref())?),
         Err(why) => return Err(Error::Node(why.to_string())),
@@ -44,9 +60,12 @@ pub(crate) async fn up(up: Up, output: Output) -> Result<(), Error> {
     } else if !up.json_logs {
         greet(&up, &url, began, output)?;
     }
-    let ended = tokio::select! {
-        why = broken.recv() => Err(Error::Node(why.unwrap_or_else(|| "the engine ended".to_owned()))),
-        signal = stopped() => Ok(signal),
+    let ended = match asked {
+        Some(signal) => Ok(signal),
+        None => tokio::select! {
+            why = broken.recv() => Err(Error::Node(why.unwrap_or_else(|| "the engine ended".to_owned()))),
+            signal = stops.next() => Ok(signal),
+        },
     };
     let reason = match &ended {
         Ok(signal) => (*signal).to_owned(),
@@ -59,7 +78,7 @@ pub(crate) async fn up(up: Up, output: Output) -> Result<(), Error> {
         clean = running.stop(&reason) => if !clean && ended.is_ok() {
             tracing::warn!("something was in flight; the next start decides what became of it");
         },
-        _ = stopped() => {
+        _ = stops.next() => {
             anstream::eprintln!("stopped at once; the next start finds out what was in flight");
             std::process::exit(INTERRUPTED);
         }
@@ -189,15 +208,31 @@ fn greet(up: &Up, url: &str, began: Instant, output: Output) -> Result<(), Error
     Ok(())
 }
 
+/// Ctrl-c, and polite requests to end, from the moment on at which this was made.
+struct Stops {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stops {
+    fn new() -> std::io::Result<Stops> {
+        Ok(Stops { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits for one of them.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "ctrl-c",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
 /// Waits for ctrl-c or a polite request to end.
 pub(crate) async fn stopped() -> &'static str {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return "ctrl-c";
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => "ctrl-c",
-        _ = terminate.recv() => "SIGTERM",
+    match Stops::new() {
+        Ok(mut stops) => stops.next().await,
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -327,3 +327,22 @@ spec:
     assert!(up.run(&["locks", "--output", "table"]).1.contains("no run holds a slot"));
     assert!(up.run(&["connections", "--output", "table"]).1.contains("there are no connections"));
 }
+
+/// It was killed by the signal where that came before it had said that it is up: its supervisor saw a failure.
+#[test]
+fn who_is_asked_to_stop_while_it_starts_stops_in_good_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = ensue(&["up", "--data", "data", "--listen", "127.0.0.1:0"])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let began = std::time::Instant::now();
+    while !folder.path().join("data/LOCK").exists() {
+        assert!(began.elapsed().as_secs() < 20, "it does not begin within 20 s");
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
