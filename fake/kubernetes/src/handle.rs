@@ -184,7 +184,7 @@ fn resource(
     let mut options = options(call, target);
     match (verb, target.subresource.as_str()) {
         ("watch", _) => Ok(Answer::Watch(Box::new(Watch::open(world, target, call, view)?))),
-        ("list", _) => Ok(Answer::Json(200, list::list(world, target, call, view, expired)?)),
+        ("list", _) => Ok(Answer::Typed(200, "application/json", list::list(world, target, call, view, expired)?)),
         ("get", "log") => Ok(Answer::Typed(200, "text/plain", world.log(target, call)?)),
         ("get", "scale") => Ok(Answer::Json(
             200,

@@ -121,7 +121,7 @@ fn place(object: &Value, namespaced: bool) -> String {
 }
 
 /// Answers a list.
-pub(crate) fn list(world: &World, target: &Target, call: &Call, view: View, expired: bool) -> Result<Value, Failure> {
+pub(crate) fn list(world: &World, target: &Target, call: &Call, view: View, expired: bool) -> Result<String, Failure> {
     let kind: &Kind = &target.kind;
     let limit = match call.query("limit") {
         "" => 0,
@@ -184,5 +184,5 @@ pub(crate) fn list(world: &World, target: &Target, call: &Call, view: View, expi
             metadata["remainingItemCount"] = json!(rest.len());
         }
     }
-    Ok(views::list(kind, view, &selected, metadata))
+    Ok(views::list_text(kind, view, &selected, metadata))
 }

@@ -219,6 +219,17 @@ impl Server {
         self.shared.changed.send_modify(|_| {});
     }
 
+    /// Whether the controllers and the kubelet act only in [`Server::step`]: a test then meets every state between.
+    pub fn by_step(&self, on: bool) {
+        self.shared.with(|world| world.settings.stepped = on);
+        self.shared.changed.send_modify(|_| {});
+    }
+
+    /// Lets the controllers look at one object, or at the one whose time would come next, now. Tells whether there was one.
+    pub fn step(&self) -> bool {
+        self.shared.with(controllers::step)
+    }
+
     /// How long the controllers wait before they look at the next object; nothing, if never set. Between two looks a
     /// client sees the states that it only sees by chance in a real cluster.
     pub fn controllers_pace(&self, pace: Duration) {

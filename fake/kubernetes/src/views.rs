@@ -131,6 +131,54 @@ fn hpa_from_v1(object: &mut Value) {
     }
 }
 
+/// Whether objects of this resource are shown as they are stored.
+fn is_stored(kind: &Kind) -> bool {
+    !matches!((kind.group.as_str(), kind.version.as_str()), ("events.k8s.io", _) | ("autoscaling", "v1"))
+}
+
+/// The text of [`one`]; objects that are shown as they are stored are written without a copy.
+pub(crate) fn one_text(kind: &Kind, view: View, object: &Value, columns: bool) -> String {
+    if view == View::Whole && is_stored(kind) {
+        object.to_string()
+    } else {
+        one(kind, view, object, columns).to_string()
+    }
+}
+
+/// The text of [`list`], likewise.
+pub(crate) fn list_text(kind: &Kind, view: View, objects: &[&Value], list_metadata: Value) -> String {
+    if view != View::Whole || !is_stored(kind) {
+        return list(kind, view, objects, list_metadata).to_string();
+    }
+    let empty = list(kind, view, &[], list_metadata).to_string();
+    let Some((before, after)) = empty.split_once("\"items\":[]") else { return empty };
+    let mut text = format!("{before}\"items\":[");
+    for (at, object) in objects.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        write_item(kind, object, &mut text);
+    }
+    text.push(']');
+    text.push_str(after);
+    text
+}
+
+/// An item of a list: those of built-in kinds do not say their kind.
+fn write_item(kind: &Kind, object: &Value, text: &mut String) {
+    if kind.custom.is_some() {
+        text.push_str(&object.to_string());
+        return;
+    }
+    let fields =
+        object.as_object().into_iter().flatten().filter(|(name, _)| !matches!(name.as_str(), "kind" | "apiVersion"));
+    for (at, (name, value)) in fields.enumerate() {
+        text.push(if at == 0 { '{' } else { ',' });
+        text.push_str(&format!("{}:{value}", Value::from(name.as_str())));
+    }
+    text.push('}');
+}
+
 /// One object in the wanted view. `columns` tells whether a Table describes its columns.
 pub(crate) fn one(kind: &Kind, view: View, object: &Value, columns: bool) -> Value {
     match view {

@@ -87,8 +87,8 @@ impl Watch {
 
     fn line(&mut self, what: &str, object: &Value) -> Bytes {
         let described = std::mem::replace(&mut self.described, true);
-        let shown = views::one(&self.kind, self.view, object, !described);
-        text(what, &shown)
+        let shown = views::one_text(&self.kind, self.view, object, !described);
+        format!("{{\"type\":\"{what}\",\"object\":{shown}}}\n").into()
     }
 
     /// What a change is to this watch.

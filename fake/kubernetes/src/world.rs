@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::auth::User;
 use crate::clock;
+use crate::controllers::Queue;
 use crate::kinds::{self, Custom, Kind, Subresource};
 use crate::schema::{self, Type};
 use crate::store::{Key, Store};
@@ -29,6 +30,8 @@ pub(crate) struct Settings {
     /// Deployments, ReplicaSets, Jobs, budgets, garbage collection, namespaces, scheduler.
     pub(crate) controllers: bool,
     pub(crate) kubelet: Mode,
+    /// The controllers act only when they are told to.
+    pub(crate) stepped: bool,
     /// The wait of the controllers before each object.
     pub(crate) pace: Duration,
     /// Between two syncs of an autoscaler.
@@ -44,6 +47,9 @@ pub(crate) struct World {
     built_in: Vec<Arc<Kind>>,
     custom: Vec<Arc<Kind>>,
     pub(crate) tokens: BTreeMap<String, User>,
+    /// What the controllers will look at, and the version up to which they know the changes.
+    pub(crate) queue: Queue,
+    pub(crate) told: u64,
     /// The settings changed: the controllers look at everything again.
     pub(crate) look_again: bool,
     /// What containers wrote, by namespace, pod and container.
@@ -73,6 +79,7 @@ impl World {
         let settings = Settings {
             controllers: true,
             kubelet: Mode::Auto,
+            stepped: false,
             pace: Duration::ZERO,
             autoscale: Duration::from_secs(15),
             bookmarks: Duration::from_secs(60),
@@ -83,6 +90,8 @@ impl World {
             built_in: kinds::built_in(),
             custom: Vec::new(),
             tokens: BTreeMap::new(),
+            queue: Queue::default(),
+            told: 0,
             look_again: false,
             logs: BTreeMap::new(),
             pods: BTreeMap::new(),

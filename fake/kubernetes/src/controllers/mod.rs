@@ -67,32 +67,23 @@ impl Queue {
 const BATCH: usize = 32;
 
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut queue = Queue::default();
-    let mut position = 0;
     let mut changed = shared.changed.subscribe();
     loop {
         changed.mark_unchanged();
         let (idle, wait) = shared.with(|world| {
-            let changes = world.store.since(position, 1000).unwrap_or_else(|| {
-                // Compacted: what is there is looked at once when it changes again.
-                position = world.store.version();
-                Vec::new()
-            });
-            for change in &changes {
-                position = change.version;
-                wake(world, &mut queue, change);
+            if world.settings.stepped {
+                return (true, Duration::from_secs(3600));
             }
-            if std::mem::take(&mut world.look_again) {
-                world.store.keys().for_each(|key| queue.add(key));
-            }
-            queue.due();
+            absorb(world);
+            world.queue.due();
             let pace = world.settings.pace;
             for _ in 0..if pace.is_zero() { BATCH } else { 1 } {
-                let Some(key) = queue.take() else { break };
-                reconcile(world, &mut queue, &key);
+                if !look(world) {
+                    break;
+                }
             }
-            let wait = queue.due();
-            let idle = queue.now.is_empty() && position == world.store.version();
+            let wait = world.queue.due();
+            let idle = world.queue.now.is_empty() && world.told == world.store.version();
             (idle, if idle { wait } else { pace })
         });
         if !idle {
@@ -107,6 +98,42 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// Looks at one object, or at the one that would be next in time. Tells whether there was one.
+pub(crate) fn step(world: &mut World) -> bool {
+    absorb(world);
+    if world.queue.now.is_empty()
+        && let Some((_, key)) = world.queue.later.pop_first()
+    {
+        world.queue.add(key);
+    }
+    look(world)
+}
+
+/// Puts all on the queue that changes concern which were not seen yet.
+fn absorb(world: &mut World) {
+    let mut queue = std::mem::take(&mut world.queue);
+    // After a compaction, what is there is looked at when it changes again.
+    let changes = world.store.since(world.told, usize::MAX).unwrap_or_default();
+    for change in &changes {
+        wake(world, &mut queue, change);
+    }
+    world.told = world.store.version();
+    if std::mem::take(&mut world.look_again) {
+        world.store.keys().for_each(|key| queue.add(key));
+    }
+    world.queue = queue;
+}
+
+fn look(world: &mut World) -> bool {
+    let mut queue = std::mem::take(&mut world.queue);
+    let key = queue.take();
+    if let Some(key) = &key {
+        reconcile(world, &mut queue, key);
+    }
+    world.queue = queue;
+    key.is_some()
 }
 
 /// Puts all on the queue that a change concerns.

@@ -42,7 +42,12 @@ pub(crate) struct Replay {
     pub(crate) patience: Duration,
     /// How long nobody must write until the cluster is at rest, in steps of 20 ms.
     pub(crate) quiet: u32,
+    /// The controllers of the server act step by step.
+    stepped: bool,
 }
+
+/// Steps of the controllers until a state must have come.
+const STEPS: u32 = 600;
 
 fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
@@ -60,7 +65,26 @@ impl Replay {
             open: Vec::new(),
             patience: Duration::from_millis(1500),
             quiet: 5,
+            stepped: false,
         }
+    }
+
+    /// From now on controllers act only while an exchange waits for a state.
+    pub(crate) fn by_step(&mut self, on: bool) {
+        self.stepped = on;
+        self.server.by_step(on);
+        self.server.kubelet_pace(Duration::from_millis(if on { 0 } else { 30 }));
+    }
+
+    /// Lets the cluster go on a little; tells whether there is time for more.
+    async fn wait(&self, left: &mut u32, end: Instant) -> bool {
+        if self.stepped {
+            self.server.step();
+            *left = left.saturating_sub(1);
+            return *left > 0;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        Instant::now() < end
     }
 
     pub(crate) fn folder(&mut self, folder: &str) {
@@ -87,13 +111,12 @@ impl Replay {
     }
 
     pub(crate) async fn until(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
-        let end = Instant::now() + Duration::from_secs(5);
+        let (mut left, end) = (STEPS, Instant::now() + Duration::from_secs(5));
         loop {
             let answer = call(&self.server, "GET", path, Value::Null, &[]).await.1;
-            if done(&answer) || Instant::now() > end {
+            if done(&answer) || !self.wait(&mut left, end).await {
                 return answer;
             }
-            tokio::time::sleep(Duration::from_millis(15)).await;
         }
     }
 
@@ -102,7 +125,14 @@ impl Replay {
         let mut last = 0;
         let mut quiet = 0;
         for _ in 0..150 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            if self.stepped {
+                // Enough for all objects that wait to come round.
+                (0..20).for_each(|_| {
+                    self.server.step();
+                });
+            } else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             let now = self.server.version();
             quiet = if now == last { quiet + 1 } else { 0 };
             last = now;
@@ -179,19 +209,20 @@ impl Replay {
             self.close_one(name, wait).await;
             return;
         }
-        let end = Instant::now() + if exchange.method == "GET" { self.patience } else { Duration::ZERO };
+        let file = format!("{}/{name}", self.folder);
+        let read = exchange.method == "GET" && reason(stories::REASONS, &file).is_none();
+        let (mut left, end) = (STEPS, Instant::now() + if read { self.patience } else { Duration::ZERO });
         if matches!(exchange.method.as_str(), "PATCH" | "PUT" | "DELETE") && exchange.answer["status"].is_object() {
             self.ready(&exchange).await;
         }
         loop {
             let mut maps = self.maps.clone();
             let differences = self.once(&exchange, &mut maps).await;
-            if differences.is_empty() || Instant::now() >= end {
+            if differences.is_empty() || !read || !self.wait(&mut left, end).await {
                 self.maps = maps;
-                self.results.insert(format!("{}/{name}", self.folder), differences);
+                self.results.insert(file, differences);
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
@@ -202,12 +233,12 @@ impl Replay {
             return;
         }
         let path = self.maps.here(whole);
-        let end = Instant::now() + Duration::from_millis(1200);
+        let (mut steps, end) = (STEPS, Instant::now() + Duration::from_millis(1200));
         let recorded = |value: &Value| {
             let notes = &value["metadata"]["annotations"]["deployment.kubernetes.io/revision"];
             json!({ "status": value["status"], "revision": notes })
         };
-        while Instant::now() < end {
+        loop {
             let found = call(&self.server, "GET", &path, Value::Null, &[]).await.1;
             let mut differences = Vec::new();
             let (mut left, mut right) = (recorded(&exchange.answer), recorded(&found));
@@ -216,10 +247,9 @@ impl Replay {
                 right = json!(found["status"]["replicas"].as_u64().unwrap_or(0));
             }
             compare(&mut self.maps.clone(), &left, &right, "", &mut differences);
-            if differences.is_empty() {
+            if differences.is_empty() || !self.wait(&mut steps, end).await {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(4)).await;
         }
     }
 
@@ -281,7 +311,10 @@ impl Replay {
                 self.results.entry(format!("{}/{name}", self.folder)).or_default().extend(differences);
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            if self.stepped {
+                self.server.step();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -303,6 +336,12 @@ fn compare_headers(recorded: &Value, found: &http::HeaderMap, into: &mut Vec<Dif
     }
 }
 
+/// Why an exchange is not expected to be equal.
+fn reason<'a>(reasons: &[(&str, &'a str)], file: &str) -> Option<&'a str> {
+    let names = |name: &str| name.strip_suffix('*').map_or(name == file, |start| file.starts_with(start));
+    reasons.iter().find(|(name, _)| names(name)).map(|(_, why)| *why)
+}
+
 /// Prints what was found and fails on what is not explained.
 fn report(root: &Path, results: &BTreeMap<String, Vec<Difference>>, reasons: &[(&str, &str)]) {
     let mut files = BTreeSet::new();
@@ -313,14 +352,6 @@ fn report(root: &Path, results: &BTreeMap<String, Vec<Difference>>, reasons: &[(
             files.insert(name.trim_end_matches(".json").to_owned());
         }
     }
-    let reason = |file: &str| {
-        let found = reasons
-            .iter()
-            .find(|(name, _)| name.strip_suffix('*').map_or(*name == file, |start| file.starts_with(start)));
-        let between =
-            stories::BETWEEN.contains(&file).then_some("a state between two writes of the controllers was not met");
-        found.map(|(_, why)| *why).or(between)
-    };
     let mut folders: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
     let mut unexplained = Vec::new();
     let mut differ = Vec::new();
@@ -334,7 +365,7 @@ fn report(root: &Path, results: &BTreeMap<String, Vec<Difference>>, reasons: &[(
                     || vec!["not replayed".to_owned()],
                     |list| list.iter().take(6).map(|one| one.0.clone()).collect(),
                 );
-                match reason(file) {
+                match reason(reasons, file) {
                     Some(why) => {
                         counts[2] += 1;
                         differ.push(format!("  {file}: {why}"));

@@ -34,26 +34,6 @@ pub(super) const REASONS: &[(&str, &str)] = &[
     ("pod-status/spec-immutable-422", "the message holds a difference as Go prints its internal type"),
 ];
 
-/// Exchanges whose recorded state lies between two writes of the controllers: equal where the state is met in time.
-pub(super) const BETWEEN: &[&str] = &[
-    "delete/02-foreground-get-meanwhile",
-    "deployment/10-kubectl-rollout-status-02-get",
-    "deployment/13-kubectl-rollout-undo-missing-revision-01-get",
-    "deployment/13-kubectl-rollout-undo-missing-revision-02-get",
-    "deployment/14-kubectl-rollout-undo-no-change-01-get",
-    "deployment/14-kubectl-rollout-undo-no-change-02-get",
-    "deployment/16-restart-kube-rs-style",
-    "events/list-core-v1",
-    "events/list-events-k8s-io-v1",
-    "patch/apply-force",
-    "patch/apply-noop",
-    "patch/apply-update",
-    "patch/strategic-merge-adds-container",
-    "patch/strategic-merge-delete-directive",
-    "patch/strategic-merge-retainkeys",
-    "patch/strategic-merge-set-image",
-];
-
 type Results = BTreeMap<String, Vec<Difference>>;
 
 /// Plays all stories, some at a time: each has a server of its own.
@@ -177,7 +157,7 @@ async fn basics(replay: &mut Replay) {
     deployment["spec"]["template"]["metadata"]["labels"] = json!({ "app": "patchme" });
     replay.setup("POST", "/apis/apps/v1/namespaces/demo/deployments", deployment).await;
     replay.settle().await;
-    replay.server.controllers_pace(Duration::from_millis(25));
+    replay.by_step(true);
     for name in "merge-patch-replaces-list strategic-merge-adds-container strategic-merge-set-image \
                  strategic-merge-delete-directive strategic-merge-retainkeys merge-patch-spec-status-ignored \
                  strategic-merge-selector-immutable-422"
@@ -194,7 +174,7 @@ async fn basics(replay: &mut Replay) {
     {
         replay.run(name).await;
     }
-    replay.server.controllers_pace(Duration::ZERO);
+    replay.by_step(false);
     replay.settle().await;
     replay.watch("apply-same-00-watch").await;
     rest(replay, false).await;
@@ -266,9 +246,7 @@ async fn crd(replay: &mut Replay) {
 
 async fn deployment(replay: &mut Replay) {
     replay.namespace("life").await;
-    replay.server.kubelet_pace(Duration::from_millis(80));
-    replay.patience = Duration::from_secs(3);
-    replay.quiet = 9;
+    replay.by_step(true);
     for kind in ["deployments", "events", "pods", "replicasets"] {
         replay.watch(&format!("00-watch-{kind}")).await;
     }
@@ -315,6 +293,7 @@ async fn job(replay: &mut Replay) {
 }
 
 async fn delete(replay: &mut Replay) {
+    replay.by_step(true);
     replay.namespace("del").await;
     for name in ["fg", "bgd", "orphan", "plain"] {
         replay.setup("POST", "/apis/apps/v1/namespaces/del/deployments", workload(name, 1, IMAGE)).await;
@@ -323,11 +302,7 @@ async fn delete(replay: &mut Replay) {
     for kind in ["configmaps", "deployments", "pods", "replicasets"] {
         replay.watch(&format!("00-watch-{kind}")).await;
     }
-    replay.server.kubelet(Mode::Off);
-    replay.server.controllers_pace(Duration::from_millis(40));
     runs(replay, "01-foreground 06-bad-policy-422 02-foreground-get-meanwhile").await;
-    replay.server.kubelet(Mode::Auto);
-    replay.server.controllers_pace(Duration::ZERO);
     runs(replay, "03-background 04-orphan 05-default-query").await;
     for name in names(replay).into_iter().filter(|name| name.starts_with('1')) {
         replay.run(&name).await;
@@ -371,6 +346,7 @@ async fn learn_pods(replay: &mut Replay, namespace: &str, app: &str, recorded: &
 }
 
 async fn eviction(replay: &mut Replay) {
+    replay.by_step(true);
     replay.namespace("del").await;
     replay.namespace("pg").await;
     renew_node(replay).await;
@@ -408,6 +384,7 @@ async fn eviction(replay: &mut Replay) {
 }
 
 async fn events(replay: &mut Replay) {
+    replay.by_step(true);
     replay.namespace("ev").await;
     replay.watch("00-watch-core-v1").await;
     replay.watch("00-watch-events-k8s-io-v1").await;
@@ -420,9 +397,7 @@ async fn events(replay: &mut Replay) {
     nosa["spec"]["template"]["spec"]["serviceAccountName"] = json!("missing");
     replay.setup("POST", "/apis/apps/v1/namespaces/ev/deployments", nosa).await;
     replay.run("list-core-v1").await;
-    replay.server.controllers(false);
     replay.run("list-events-k8s-io-v1").await;
-    replay.server.controllers(true);
     runs(
         replay,
         "pod-unschedulable list-by-reason list-by-involved-object list-by-regarding \
@@ -435,10 +410,11 @@ async fn events(replay: &mut Replay) {
 }
 
 async fn hpa(replay: &mut Replay) {
+    replay.by_step(true);
     replay.namespace("hpa").await;
     replay.setup("POST", "/apis/apps/v1/namespaces/hpa/deployments", workload("web", 1, IMAGE)).await;
     replay.settle().await;
-    replay.server.autoscale_every(Duration::from_millis(900));
+    replay.server.autoscale_every(Duration::ZERO);
     replay.watch("00-watch").await;
     replay.watch("00-watch-events").await;
     tell_taints(replay, "hpa").await;
@@ -502,6 +478,7 @@ async fn renew_node(replay: &mut Replay) {
 }
 
 async fn node(replay: &mut Replay) {
+    replay.by_step(true);
     renew_node(replay).await;
     for name in names(replay).into_iter().filter(|name| name.as_str() < "06") {
         replay.settle().await;
@@ -510,6 +487,7 @@ async fn node(replay: &mut Replay) {
 }
 
 async fn paging(replay: &mut Replay) {
+    replay.by_step(true);
     replay.folder("list-paging");
     replay.namespace("pg").await;
     for name in ["d-a", "d-b", "d-c"] {
