@@ -219,6 +219,24 @@ impl Server {
         self.shared.changed.send_modify(|_| {});
     }
 
+    /// The kubelet of a node falls silent: its conditions become unknown at once, its pods not ready, and it is tainted.
+    pub fn lose_node(&self, name: &str) {
+        self.shared.with(|world| {
+            world.lost.insert(name.to_owned());
+            world.look_again = true;
+        });
+        self.shared.changed.send_modify(|_| {});
+    }
+
+    /// The kubelet of a lost node speaks again.
+    pub fn find_node(&self, name: &str) {
+        self.shared.with(|world| {
+            world.lost.remove(name);
+            controllers::nodes::find(world, name);
+            world.look_again = true;
+        });
+    }
+
     /// Whether the controllers and the kubelet act only in [`Server::step`]: a test then meets every state between.
     pub fn by_step(&self, on: bool) {
         self.shared.with(|world| world.settings.stepped = on);

@@ -324,7 +324,10 @@ pub(crate) fn prepare_update(kind: &Kind, subresource: &str, old: &Value, new: &
             }
         }
     }
-    let changed = if kind.custom.is_some() { content(old) != content(new) } else { old["spec"] != new["spec"] };
+    // A deployment counts its annotations too.
+    let notes = kind.is("deployments.apps") && old["metadata"]["annotations"] != new["metadata"]["annotations"];
+    let changed =
+        notes || if kind.custom.is_some() { content(old) != content(new) } else { old["spec"] != new["spec"] };
     if changed && has_generation(kind) && subresource != "status" {
         let generation = old["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
         new["metadata"]["generation"] = json!(generation);

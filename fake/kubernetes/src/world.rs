@@ -1,6 +1,6 @@
 //! All that the server knows, behind one lock: objects, resources, issued tokens, settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ pub(crate) struct World {
     pub(crate) pods: BTreeMap<Key, (String, Duration)>,
     /// How often an owner was refused a pod.
     pub(crate) tries: BTreeMap<Key, u32>,
+    /// Nodes whose kubelet is silent.
+    pub(crate) lost: BTreeSet<String>,
     /// What a kubelet takes for each step with a pod.
     pub(crate) step: Duration,
     /// When the next pod of a job may start, by the number of those that failed.
@@ -96,6 +98,7 @@ impl World {
             logs: BTreeMap::new(),
             pods: BTreeMap::new(),
             tries: BTreeMap::new(),
+            lost: BTreeSet::new(),
             step: Duration::from_millis(30),
             backoff: BTreeMap::new(),
             settings,

@@ -1,4 +1,4 @@
-//! PodDisruptionBudgets: how many pods are healthy, and how many may go. Nodes: the taint of a cordon.
+//! PodDisruptionBudgets: how many pods are healthy, and how many may go.
 
 use serde_json::{Value, json};
 
@@ -107,48 +107,4 @@ fn wanted(world: &World, pods: &[std::sync::Arc<Value>]) -> Option<i64> {
     }
     let sets: Vec<i64> = owners.iter().filter_map(|key| world.store.get(key)?["spec"]["replicas"].as_i64()).collect();
     (!sets.is_empty()).then(|| sets.iter().sum())
-}
-
-const CORDONED: &str = "node.kubernetes.io/unschedulable";
-
-/// A node that takes no pods has a taint that says so.
-pub(super) fn reconcile_node(world: &mut World, key: &Key) {
-    let Some(node) = world.store.get(key).cloned() else { return };
-    label_node(world, key, &node);
-    let cordoned = node["spec"]["unschedulable"] == true;
-    let mut taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
-    if taints.iter().any(|one| one["key"] == CORDONED) == cordoned {
-        return;
-    }
-    if cordoned {
-        taints.push(json!({ "key": CORDONED, "effect": "NoSchedule", "timeAdded": clock::time(clock::now()) }));
-    } else {
-        taints.retain(|one| one["key"] != CORDONED);
-    }
-    let Some(kind) = world.storage_kind("nodes") else { return };
-    let mut options = Options::of("kube-controller-manager", "");
-    let _ = world.patch(&kind, "", &key.name, &mut options, |node| {
-        node["spec"]["taints"] = json!(taints);
-        Ok(())
-    });
-}
-
-/// What the controllers note on a new node.
-fn label_node(world: &mut World, key: &Key, node: &Value) {
-    const TTL: &str = "node.alpha.kubernetes.io/ttl";
-    if node["metadata"]["annotations"].get(TTL).is_some() {
-        return;
-    }
-    let Some(kind) = world.storage_kind("nodes") else { return };
-    let mut options = Options::of("kube-controller-manager", "");
-    let _ = world.patch(&kind, "", &key.name, &mut options, |node| {
-        let metadata = &mut node["metadata"];
-        metadata["annotations"][TTL] = json!("0");
-        for name in ["arch", "os"] {
-            if let Some(value) = metadata["labels"].get(format!("kubernetes.io/{name}")).cloned() {
-                metadata["labels"][format!("beta.kubernetes.io/{name}")] = value;
-            }
-        }
-        Ok(())
-    });
 }

@@ -31,7 +31,10 @@ pub(super) fn tell(world: &mut World, component: &str, of: &Value, kind: &str, r
         "" => "default",
         namespace => namespace,
     };
-    let about = reference(of);
+    let mut about = reference(of);
+    if of["kind"] == "Node" {
+        about["resourceVersion"] = Value::Null;
+    }
     let now = clock::time(clock::now());
     let same = world.store.list("events", Some(namespace)).find(|event| {
         event["involvedObject"]["uid"] == about["uid"]

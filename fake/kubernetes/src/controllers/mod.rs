@@ -9,6 +9,7 @@ mod events;
 mod garbage;
 mod jobs;
 mod namespaces;
+pub(crate) mod nodes;
 mod pods;
 mod replicasets;
 
@@ -174,7 +175,7 @@ fn reconcile(world: &mut World, queue: &mut Queue, key: &Key) {
     match key.storage.as_ref() {
         "namespaces" => namespaces::reconcile(world, queue, key),
         "pods" => pods::reconcile(world, queue, key),
-        "nodes" => budgets::reconcile_node(world, key),
+        "nodes" => nodes::reconcile(world, key),
         "jobs.batch" => jobs::reconcile(world, queue, key),
         replicasets::STORAGE => replicasets::reconcile(world, queue, key),
         autoscalers::STORAGE => autoscalers::reconcile(world, queue, key),

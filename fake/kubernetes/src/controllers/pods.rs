@@ -95,6 +95,9 @@ fn wish(pod: &Value) -> &str {
 }
 
 fn run(world: &mut World, queue: &mut Queue, key: &Key, pod: &Value) {
+    if world.lost.contains(text(pod, "/spec/nodeName")) {
+        return;
+    }
     let mode = world.settings.kubelet;
     let wish = wish(pod);
     let now = clock::now();

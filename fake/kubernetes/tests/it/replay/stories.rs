@@ -26,10 +26,6 @@ pub(super) const REASONS: &[(&str, &str)] = &[
     ("job/18-list-jobs", "there is no CronJob controller"),
     ("job/19-kubectl-create-job-from-*", "there is no CronJob controller; the request was protobuf and is cut out"),
     ("lease/11-bad-microtime-422", "the message holds the patched object in the order of Go's fields"),
-    ("list-paging/expired-04-inconsistent-continue", "the node was lost meanwhile"),
-    ("list-paging/notolderthan-old-rv-200", "the node was lost meanwhile"),
-    ("node/06-watch-node-lost*", "there is no node lifecycle controller"),
-    ("node/07-get-lost", "there is no node lifecycle controller"),
     ("patch/merge-patch-spec-status-ignored", "the controller had written a revision and not yet the status of it"),
     ("pod-status/spec-immutable-422", "the message holds a difference as Go prints its internal type"),
 ];
@@ -480,10 +476,41 @@ async fn renew_node(replay: &mut Replay) {
 async fn node(replay: &mut Replay) {
     replay.by_step(true);
     renew_node(replay).await;
+    replay.namespace("pg").await;
+    for name in ["d-a", "d-b", "d-c"] {
+        replay.setup("POST", "/apis/apps/v1/namespaces/pg/deployments", workload(name, 2, IMAGE)).await;
+    }
     for name in names(replay).into_iter().filter(|name| name.as_str() < "06") {
         replay.settle().await;
         replay.run(&name).await;
     }
+    // It had been lost once before.
+    let node = replay.until("/api/v1/nodes/node-1", |_| true).await;
+    let now = node["metadata"]["creationTimestamp"].clone();
+    let event = json!({
+        "metadata": { "name": "node-1.18ea293ee2be038f", "namespace": "default" },
+        "involvedObject": { "kind": "Node", "name": "node-1", "uid": node["metadata"]["uid"], "apiVersion": "v1" },
+        "reason": "NodeNotReady",
+        "message": "Node node-1 status is now: NodeNotReady",
+        "source": { "component": "node-controller" },
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+        "type": "Normal",
+        "reportingComponent": "node-controller",
+    });
+    replay.setup("POST", "/api/v1/namespaces/default/events?fieldManager=kube-controller-manager", event).await;
+    replay.settle().await;
+    let version = replay.server.version().to_string();
+    for recorded in [1759, 1760] {
+        replay.maps.last.insert(recorded, version.clone());
+    }
+    for name in ["06-watch-node-lost", "06-watch-node-lost-events", "06-watch-node-lost-pods"] {
+        replay.watch(name).await;
+    }
+    replay.server.lose_node("node-1");
+    replay.settle().await;
+    replay.run("07-get-lost").await;
 }
 
 async fn paging(replay: &mut Replay) {
@@ -503,12 +530,12 @@ async fn paging(replay: &mut Replay) {
          get-future-rv-504 partial-metadata-list expired-01-page-1 expired-02-after-compaction-before-restart",
     )
     .await;
-    for name in ["d-a", "d-b", "d-c"] {
-        for at in 0..3 {
-            let note = json!({ "metadata": { "annotations": { "n": at.to_string() } } });
-            replay.setup("PATCH", &format!("/apis/apps/v1/namespaces/pg/deployments/{name}"), note).await;
-            replay.settle().await;
-        }
+    replay.server.lose_node("node-1");
+    replay.settle().await;
+    for at in 0..3 {
+        let note = json!({ "metadata": { "annotations": { "n": at.to_string() } } });
+        replay.setup("PATCH", "/apis/apps/v1/namespaces/pg/deployments/d-a", note).await;
+        replay.settle().await;
     }
     replay.server.compact();
     runs(
