@@ -13,7 +13,8 @@
 //!   grace, killed; [`Silence`] says when nothing is left of it.
 //! - What a call says while it goes on is redacted before it leaves this crate, also where a secret is cut in two.
 //!
-//! Map, in the order in which data meets it: [`source`] (what a delivery becomes) → `github`, `registry`, `webhook`, the
+//! Map, in the order in which data meets it: [`source`] (what a delivery becomes) and [`pull`] (what
+//! ensue reads itself) → `github`, `registry`, `webhook`, the
 //! source half of `http`, and [`schedule`] → [`secrets`] → [`Log`] (what a call says meanwhile) → [`action`] and [`world`] (a call becomes an answer) → [`net`]
 //! (going out over HTTP) and `process` (running programs) → `http`, [`git`],
 //! [`kubernetes`], `slack`, `exec`.
@@ -39,6 +40,10 @@ pub mod secrets;
 
 pub mod source;
 
+pub mod pull;
+
+#[cfg(any(feature = "kubernetes", feature = "schedule"))]
+mod duration;
 #[cfg(any(feature = "github", feature = "webhook"))]
 mod signature;
 #[cfg(feature = "github")]
@@ -80,6 +85,7 @@ mod slack;
 pub use action::{Action, Call, Connection, actions};
 pub use log::{Log, Silence, Sink};
 pub use outputs::Outputs;
+pub use pull::{Pull, pull};
 #[cfg(feature = "schedule")]
 pub use schedule::Schedule;
 pub use secrets::{MissingSecret, Provider, Resolved, Secrets};

@@ -101,6 +101,19 @@ impl World {
         self.secrets.redact_answer(answer)
     }
 
+    /// Asks the other side of a connection who it is and whom it takes us for, in words, for `ensue doctor`; nothing
+    /// where there is nothing to ask without doing something.
+    pub async fn probe(&self, connection: &Connection, namespace: &str) -> Option<Result<String, Failure>> {
+        match connection.type_name.as_str() {
+            #[cfg(feature = "kubernetes")]
+            "kubernetes" => Some(crate::kubernetes::probe(self, connection, namespace).await),
+            _ => {
+                let _ = namespace;
+                None
+            }
+        }
+    }
+
     /// A call's connection, which must be of this type.
     pub(crate) fn connected<'c>(call: &'c Call, type_name: &str) -> Result<&'c Connection, Failure> {
         let Some(connection) = &call.connection else {

@@ -142,9 +142,15 @@ pub fn refused(subject: &Subject, code: StatusCode, headers: &HeaderMap, body: &
     }
     failure.details = json!({
         "status": code.as_u16(), "reason": text("reason"), "message": said, "causes": causes, "verb": subject.verb,
-        "group": subject.group, "resource": subject.resource, "namespace": subject.namespace, "name": subject.name,
+        "continue": status.pointer("/metadata/continue"), "group": subject.group, "resource": subject.resource, "namespace": subject.namespace, "name": subject.name,
     });
     failure
+}
+
+/// The HTTP status of a failure that the server answered with.
+#[must_use]
+pub fn status(failure: &Failure) -> Option<u64> {
+    failure.details.get("status").and_then(Value::as_u64)
 }
 
 /// Whose fields are in the way, where they are.

@@ -159,39 +159,8 @@ impl Schedule {
 
 /// A length of time: a text such as `1h30m`, or microseconds as a checked configuration holds them.
 fn span(value: &Value) -> Result<Span, Error> {
-    let micros = match value {
-        Value::String(text) => micros(text),
-        other => other.as_i64(),
-    };
-    match micros {
+    match crate::duration::micros(value) {
         Some(micros) if micros >= 1_000_000 => Ok(Span(micros)),
         _ => Err(Error::Every(value.as_str().map_or_else(|| value.to_string(), str::to_owned))),
     }
-}
-
-fn micros(text: &str) -> Option<i64> {
-    let mut total: i64 = 0;
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, after) = rest.split_at_checked(digits)?;
-        let letters = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at_checked(letters)?;
-        let unit: i64 = match unit {
-            "us" => 1,
-            "ms" => 1_000,
-            "s" => 1_000_000,
-            "m" => 60_000_000,
-            "h" => 3_600_000_000,
-            "d" => 86_400_000_000,
-            "w" => 604_800_000_000,
-            _ => return None,
-        };
-        total = total.checked_add(number.parse::<i64>().ok()?.checked_mul(unit)?)?;
-        rest = after;
-    }
-    Some(total)
 }

@@ -11,4 +11,9 @@
 
 mod recorded;
 
+mod cluster;
+mod reader;
+
+mod facts;
 mod failures;
+mod source;

@@ -347,6 +347,7 @@ pub(super) fn by_source(name: &Name, source: &Source) -> Vec<Made> {
     let kind = match source.type_name.as_str() {
         "github" => text("com.github."),
         "registry" => text("com.docker.distribution."),
+        "kubernetes" => text("io.k8s."),
         "webhook" => written(config("type").unwrap_or_default(), any_text()),
         "schedule" => config("type").map_or_else(
             || Known::Text { first: "schedule.".to_owned(), last: name.name.clone() },

@@ -94,4 +94,59 @@ pub static SOURCES: &[SourceSpec] = &[
         recovers: Recovers::Resume,
         path: None,
     },
+    SourceSpec {
+        name: "kubernetes",
+        doc: "Objects of a Kubernetes cluster as they change, what its components report, and facts made of both: io.k8s.pod.crash-loop.",
+        config: Shape {
+            what: "the settings of a kubernetes source",
+            fields: &[
+                Field::new("connection", Ty::Ref, "The connection to the cluster.").required(),
+                Field::new(
+                    "resources",
+                    Ty::List(&Ty::Either(&[Ty::Object(&RESOURCE), Ty::Text])),
+                    "The kinds to watch: `apps/v1/Deployment`, `pods`, or with a selector; what facts are made of if left out.",
+                ),
+                Field::new("namespaces", Ty::List(&Ty::Text), "The namespaces; the whole cluster if left out."),
+                Field::new("events", Ty::Bool, "Whether Events are watched too; true if left out."),
+                Field::new(
+                    "streamingLists",
+                    Ty::Bool,
+                    "Whether all objects are asked for by one stream, where the server can do that; else by pages. True if left out.",
+                ),
+                Field::new("resync", Ty::Duration, "How often all known objects are sent again."),
+                Field::new("keepSecretData", Ty::Bool, "Keep what is in Secrets; it is dropped if left out."),
+                Field::new(
+                    "keepManagedFields",
+                    Ty::Bool,
+                    "Keep `managedFields` and kubectl's copy of what was applied last; they are dropped if left out.",
+                ),
+            ],
+            one_of: &[],
+            habits: &[
+                ("kinds", "resources"),
+                ("resource", "resources"),
+                ("namespace", "namespaces"),
+                ("watch", "resources"),
+            ],
+        },
+        recovers: Recovers::Resume,
+        path: None,
+    },
 ];
+
+static RESOURCE: Shape = Shape {
+    what: "a kind to watch",
+    fields: &[
+        Field::new("kind", Ty::Text, "The kind: `apps/v1/Deployment`, `Deployment`, `deployments`.").required(),
+        Field::new("namespaces", Ty::List(&Ty::Text), "Its namespaces, instead of the source's."),
+        Field::new("labelSelector", Ty::Text, "Only objects with these labels: `app=shop,tier!=cache`."),
+        Field::new("fieldSelector", Ty::Text, "Only objects with these fields: `spec.nodeName=node-1`."),
+    ],
+    one_of: &[],
+    habits: &[
+        ("resource", "kind"),
+        ("selector", "labelSelector"),
+        ("labels", "labelSelector"),
+        ("namespace", "namespaces"),
+    ],
+};
