@@ -7,7 +7,7 @@ const MADE: &str = "<!-- Made by `cargo xtask gen`; changes are made in its sour
 
 /// The pages, as `ensue reference PAGE` prints them. The JSON Schema is not among them: `ensue schema` prints it, and it
 /// is long. One more, `rules`, is made from `spec/`.
-const PAGES: [&str; 3] = ["records", "language", "cli"];
+const PAGES: [&str; 4] = ["records", "language", "kubernetes", "cli"];
 
 /// Writes the pages, or with `--check` says which ones are not up to date.
 pub(crate) fn run(arguments: &[String]) -> Result {

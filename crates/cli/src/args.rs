@@ -71,6 +71,18 @@ pub(crate) enum Command {
         #[command(flatten)]
         engine: Engine,
     },
+    /// Show sources: what came from each, and how those stand that the engine reads itself.
+    Sources {
+        #[command(flatten)]
+        engine: Engine,
+    },
+    /// Ask connections and sources whether they can be reached and whether all is permitted that they need.
+    ///
+    /// The exit code is not 0 where something is wrong.
+    Doctor {
+        #[command(flatten)]
+        engine: Engine,
+    },
     /// Why did this happen: the chain of causes of an event, run, step or position, both ways.
     Why {
         #[command(flatten)]
@@ -173,7 +185,7 @@ pub(crate) enum Command {
     /// Print a page of the reference.
     #[command(hide = true)]
     Reference {
-        /// `records`, `language` or `cli`.
+        /// `records`, `language`, `kubernetes` or `cli`.
         page: String,
     },
 }

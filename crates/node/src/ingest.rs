@@ -53,14 +53,26 @@ pub(crate) struct Told {
     pub(crate) hint: Option<&'static str>,
 }
 
+/// What two arrivals of one source and id are compared by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// The events themselves.
+    #[default]
+    Events,
+    /// The body that they came in.
+    Body(Digest),
+    /// Nothing: they are the same, as who reads a source twice says.
+    Nothing,
+}
+
 /// Events of one request, on their way.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     pub(crate) events: Vec<Event>,
     /// Whether each has an id of the sender; one of ours finds nothing.
     pub(crate) dedupe: bool,
-    /// What their bodies are compared by, where it is not the events themselves.
-    pub(crate) digest: Option<Digest>,
+    /// What two arrivals of one id are compared by.
+    pub(crate) compared: Compared,
     /// A second key: the hash of a signed body.
     pub(crate) second: Option<Key>,
 }
@@ -73,12 +85,17 @@ impl Core {
 
     /// Makes events durable and says what became of each.
     pub(crate) async fn ingest(&self, through: &str, events: Events, began: Instant) -> Result<Vec<Told>, Refused> {
-        let Events { events, dedupe, digest, second } = events;
+        let Events { events, dedupe, compared, second } = events;
         let names: Vec<(Box<str>, Box<str>)> =
             events.iter().map(|event| (event.id.clone(), event.source.clone())).collect();
         let arrivals = events
             .into_iter()
             .map(|event| {
+                let digest = match compared {
+                    Compared::Events => None,
+                    Compared::Body(digest) => Some(digest),
+                    Compared::Nothing => Some(Digest::ZERO),
+                };
                 let draft = Draft { digest, second, ..Draft::new(Origin::Source(through.into()), event) };
                 Arrival { draft, dedupe }
             })

@@ -17,7 +17,7 @@
 //! - A start folds the log to its end before any effect leaves.
 //!
 //! Map, in the order in which an event meets it: [`options`] → `recover` (a start) → [`http`] (its `ingest` and `hooks`)
-//! → `ingest` → `queue` → `writer` → `feed` → `folder` → `dispatch` → `logs`; beside them `clock`, `drive`, `schedule`, `retain`, `snapshot`, `chore`, `reload`, `config`,
+//! → `ingest` → `queue` → `writer` → `feed` → `folder` → `dispatch` → `logs`; beside them `clock`, `drive`, `schedule`, `pull`, `retain`, `snapshot`, `chore`, `reload`, `config`,
 //! [`token`], `metrics`; all held by [`node`].
 
 pub mod options;
@@ -51,6 +51,8 @@ mod clock;
 mod drive;
 
 mod schedule;
+
+mod pull;
 
 mod retain;
 

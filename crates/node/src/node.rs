@@ -35,7 +35,7 @@ use crate::queue::{Fate, Queue, Refused};
 use crate::recover::{self, Recovered};
 use crate::token::Tokens;
 use crate::writer::{Full, Writer};
-use crate::{dispatch, reload, retain, schedule};
+use crate::{dispatch, pull, reload, retain, schedule};
 
 /// Whom the fold records the decision of a command for.
 const OPERATOR: &str = "operator";
@@ -54,6 +54,9 @@ pub(crate) struct Core {
     pub(crate) tokens: Tokens,
     pub(crate) chores: std::sync::mpsc::Sender<Chore>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) world: Arc<World>,
+    /// Sources that are read, by name.
+    pub(crate) sources: Mutex<BTreeMap<String, Arc<ensue_connect::pull::Feed>>>,
     pub(crate) buckets: Mutex<BTreeMap<String, Bucket>>,
     /// A version of the configuration that was refused, until one is taken.
     pub(crate) wrong: Mutex<Option<Wrong>>,
@@ -277,6 +280,8 @@ impl Node {
             tokens,
             chores,
             secrets,
+            world: Arc::clone(&world),
+            sources: Mutex::default(),
             buckets: Mutex::default(),
             wrong: Mutex::new(None),
             applying: tokio::sync::Mutex::new(()),
@@ -345,6 +350,7 @@ impl Node {
             tokio::spawn(reload::watch(Arc::clone(&core))),
             tokio::spawn(reload::freeze(Arc::clone(&core))),
             tokio::spawn(schedule::run(Arc::clone(&core))),
+            tokio::spawn(pull::run(Arc::clone(&core))),
             tokio::spawn(retain::run(Arc::clone(&core))),
         ];
         let server = tokio::spawn(http::serve(listener, Arc::clone(&core)));

@@ -10,7 +10,7 @@ use ensue_event::{Digest, Event, Time};
 use ensue_lang::Name;
 use ensue_pump::pump;
 
-use crate::ingest::Events;
+use crate::ingest::{Compared, Events};
 use crate::node::Core;
 
 /// The longest sleep: a changed configuration or clock is noticed after it.
@@ -113,7 +113,7 @@ async fn send(core: &Arc<Core>, name: &Name, schedule: &Schedule, occurrence: Ti
     let mut event: Event = schedule.event(&name.name, occurrence);
     // Two namespaces may have schedules of the same name.
     event.source = format!("/ensue/schedule/{name}").into();
-    let events = Events { events: vec![event], dedupe: true, digest: None, second: None };
+    let events = Events { events: vec![event], dedupe: true, compared: Compared::Events, second: None };
     match core.ingest(&name.to_string(), events, Instant::now()).await {
         Ok(_) => true,
         Err(why) => {

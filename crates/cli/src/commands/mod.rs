@@ -20,6 +20,7 @@ mod replay;
 mod rules;
 mod run;
 mod runs;
+mod sources;
 mod test;
 mod token;
 mod tool;
@@ -45,6 +46,8 @@ pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
         Command::Rules(rules) => wait(rules::rules(rules, output)),
         Command::Policies { engine } => wait(policies::policies(engine, output)),
         Command::Connections { engine } => wait(connections::connections(engine, output)),
+        Command::Sources { engine } => wait(sources::sources(engine, output)),
+        Command::Doctor { engine } => wait(sources::doctor(engine, output)),
         Command::Locks { engine } => wait(locks::locks(engine, output)),
         Command::Why { engine, id } => wait(why::why(engine, id, output)),
         Command::WhyNot { engine, event, rule } => wait(why::why_not(engine, event, rule, output)),

@@ -13,8 +13,13 @@ pub(crate) fn reference(page: &str, output: Output) -> Result<(), Error> {
     let text = match page {
         "records" => ensue_event::ours::reference(),
         "language" => language(),
+        "kubernetes" => ensue_connect::kubernetes::source::facts::reference(),
         "cli" => cli(),
-        _ => return Err(Error::Usage(format!("there is no page `{page}`; there are: records, language, cli"))),
+        _ => {
+            return Err(Error::Usage(format!(
+                "there is no page `{page}`; there are: records, language, kubernetes, cli"
+            )));
+        }
     };
     output.line(text.trim_end());
     Ok(())

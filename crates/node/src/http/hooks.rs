@@ -18,7 +18,7 @@ use super::answer::{Wrong, ok};
 use super::ingest::tell;
 use super::{App, body};
 use crate::clock::wall;
-use crate::ingest::{Bucket, Events};
+use crate::ingest::{Bucket, Compared, Events};
 
 pub(crate) async fn of_default(State(app): State<App>, Path(source): Path<String>, request: Request) -> Reached {
     take(app, Name::new(Name::DEFAULT, source), request).await
@@ -88,9 +88,9 @@ async fn delivery(app: &App, name: &Name, request: Request, began: Instant) -> R
     }
     let single = events.len() == 1;
     // A redelivery is the same body, and what is made of it (such as a time) need not be.
-    let digest = (single && named).then(|| Digest::of(&body));
+    let compared = if single && named { Compared::Body(Digest::of(&body)) } else { Compared::Events };
     let second = received.signed_body.filter(|_| single && named);
-    let events = Events { events, dedupe: named, digest, second };
+    let events = Events { events, dedupe: named, compared, second };
     let told = app.ingest(&text, events, began).await?;
     Ok(tell(told, !single))
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::answer::{Wrong, answer};
 use super::body;
-use crate::ingest::{Events, Told};
+use crate::ingest::{Compared, Events, Told};
 
 /// Through which source these came, as the log says.
 const THROUGH: &str = "events";
@@ -38,7 +38,7 @@ async fn take(app: &App, request: Request, began: Instant) -> Result<Response, W
     for event in &batch.events {
         refuse_reserved(event).map_err(|why| Wrong::new(StatusCode::BAD_REQUEST, "reserved", why.to_string()))?;
     }
-    let events = Events { events: batch.events, dedupe: true, digest: None, second: None };
+    let events = Events { events: batch.events, dedupe: true, compared: Compared::Events, second: None };
     let told = app.ingest(THROUGH, events, began).await?;
     Ok(tell(told, batch.mode == Mode::Batch))
 }

@@ -8,6 +8,7 @@ mod body;
 mod bulk;
 mod config;
 mod connections;
+mod doctor;
 mod events;
 mod hooks;
 mod ingest;
@@ -115,7 +116,8 @@ routes! {
     GET "/api/v1/connections" READ, connections::list: "Connections: their limits, what of them is used, and what waits or is held.";
     GET "/api/v1/audit" READ, audit::list: "Who asked for what and what became of it, the newest first: `?actor= since= run=`.";
     GET "/api/v1/locks" READ, operate::locks: "Slots of `concurrency` that runs hold, by rule or group and key, and the firings that wait for one.";
-    GET "/api/v1/sources" READ, rules::sources: "Sources, and what came from them.";
+    GET "/api/v1/sources" READ, rules::sources: "Sources, what came from them, and how those stand that are read.";
+    GET "/api/v1/doctor" READ, doctor::doctor: "What is wrong with connections and sources, asked now: whether they can be reached, and what is not permitted.";
     GET "/api/v1/status" READ, probes::status: "How far the log and the fold are, and what waits.";
     GET "/api/v1/config" READ, config::get: "The configuration in force, and the one that was refused last.";
     POST "/api/v1/config" ADMIN, config::apply: "Puts a configuration in force, or says what is wrong with it.";

@@ -1,5 +1,7 @@
 //! Rules, decisions, sources.
 
+use std::sync::PoisonError;
+
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use ensue_engine::correlate::{Waiting, halves};
@@ -200,7 +202,15 @@ pub(crate) async fn sources(State(app): State<App>) -> Result<Response, Wrong> {
         let (state, config) = (pump.engine().state(), pump.engine().config());
         all_sources(state, config)
     });
-    Ok(ok(&json!({"sources": rows.await.ok_or_else(stopping)?})))
+    let mut rows = rows.await.ok_or_else(stopping)?;
+    let reading = app.sources.lock().unwrap_or_else(PoisonError::into_inner);
+    for row in &mut rows {
+        let name = row.get("name").and_then(Value::as_str).unwrap_or_default();
+        if let (Some(feed), Some(object)) = (reading.get(name), row.as_object_mut()) {
+            object.insert("reading".into(), json!(feed.status.view()));
+        }
+    }
+    Ok(ok(&json!({"sources": rows})))
 }
 
 fn all_sources(state: &Kept, config: &Compiled) -> Vec<Value> {

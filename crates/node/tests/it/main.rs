@@ -20,6 +20,7 @@ mod chain;
 mod explain;
 mod hooks;
 mod ingest;
+mod kubernetes;
 mod logs;
 mod operate;
 mod policy;
