@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ensue_event::ours::{ConfigApplied, ConfigFile, Ours};
-use ensue_event::{Event, Origin, Time};
+use ensue_engine::Engine;
+use ensue_event::{Emission, Event, Origin, Record, Time};
 use ensue_lab::replay::{Options, replay};
 use ensue_log::disk::{ReadOnly, RealDisk};
 use ensue_log::{Draft, FileLog, Log};
@@ -64,7 +65,7 @@ pub(crate) fn run(mut words: Arguments) -> Result {
     let unit = "events/CPU s";
     let note = format!("{mean} bytes an event on average, as JSON in memory: `bench match`'s loop");
     report.rounds(&format!("matched, {RULES} patterns"), &alone, unit, Target::None, &note);
-    let note = format!("{count} events from the log in a folder, through a rule for each pattern");
+    let note = format!("{count} events and what was decided from the log in a folder, through a rule for each pattern");
     report.rounds(&format!("replayed, {RULES} rules"), &whole, unit, Target::None, &note);
     report.rounds("replayed / matched", &of_whole, "", Target::AtLeast(0.7), "in each round");
     report.rounds(&format!("replayed, {RULES} rules, without runs"), &only, unit, Target::None, "`--rules-only`");
@@ -93,34 +94,59 @@ fn replayed(folder: &Path, files: &[ConfigFile], count: usize, rules_only: bool)
     let report = replay(&LogPast::new(log.reader(), None), Some(files), &options, &mut |_| {});
     let took = clock::thread() - before;
     let report = report.map_err(|why| failed(&why))?;
-    if report.records < count as u64 {
-        return Err(format!("only {} records were replayed", report.records));
+    if report.records < count as u64 || report.different {
+        return Err(format!("{} records were replayed, or not all of it is as it was", report.records));
     }
     Ok(count as f64 / took)
 }
 
-/// A log of a configuration and so many events.
+/// A log of a configuration and so many events, with all that was decided: as a node would have written it.
 fn write(folder: &Path, made: &[String], count: usize, files: &[ConfigFile]) -> Result {
     let failed = |why: ensue_log::Error| format!("the log: {why}");
     let events: Vec<Event> = made.iter().map(|text| event(text)).collect::<Result<_>>()?;
-    let (mut log, _) =
-        FileLog::open(Arc::new(RealDisk), folder, ensue_log::Options::default(), None).map_err(failed)?;
-    let mut now = Time::from_secs(1_772_600_000);
+    let (log, _) = FileLog::open(Arc::new(RealDisk), folder, ensue_log::Options::default(), None).map_err(failed)?;
+    let mut node = Node { log, engine: Engine::new(), now: Time::from_secs(1_772_600_000), handed: None };
     let applied = ConfigApplied { documents: Vec::new(), files: files.to_vec(), observe: false };
-    let first = Draft::new(Origin::Node, Ours::from(applied).event("config", "/ensue/bench"));
-    log.append(now, &[first]).map_err(failed)?;
-    let mut drafts = Vec::with_capacity(BATCH);
-    for (nth, event) in events.iter().cycle().take(count).enumerate() {
-        let mut event = event.clone();
-        event.id = format!("e-{nth:08}").into();
-        drafts.push(Draft::new(Origin::Source("default/bench".into()), event));
-        if drafts.len() == BATCH || nth + 1 == count {
-            now = Time(now.0 + 100_000);
-            log.append(now, &drafts).map_err(failed)?;
-            drafts.clear();
-        }
+    node.take(vec![Draft::new(Origin::Node, Ours::from(applied).event("config", "/ensue/bench"))])?;
+    let mut events = events.iter().cycle().take(count).enumerate().peekable();
+    while events.peek().is_some() {
+        let batch = events.by_ref().take(BATCH).map(|(nth, event)| {
+            let event = Event { id: format!("e-{nth:08}").into(), ..event.clone() };
+            Draft::new(Origin::Source("default/bench".into()), event)
+        });
+        node.take(batch.collect())?;
     }
     Ok(())
+}
+
+/// A log and its fold, without effects.
+struct Node {
+    log: FileLog<RealDisk>,
+    engine: Engine,
+    now: Time,
+    handed: Option<Emission>,
+}
+
+impl Node {
+    /// Appends and folds these, and all that follows from them.
+    fn take(&mut self, mut batch: Vec<Draft>) -> Result {
+        while !batch.is_empty() {
+            self.now = Time(self.now.0 + 100_000);
+            let first = self.log.append(self.now, &batch).map_err(|why| format!("the log: {why}"))?;
+            for (place, draft) in (0..).zip(batch) {
+                let Draft { origin, event, .. } = draft;
+                let record = Record { position: first.plus(place), at: self.now, origin, event };
+                self.engine.fold(&record).map_err(|why| format!("the fold: {why}"))?;
+                self.engine.settle();
+            }
+            self.engine.drain();
+            let emitted = self.engine.emissions(self.handed);
+            let emitted: Vec<_> = emitted.map(|(place, event)| (place, event.clone())).collect();
+            self.handed = emitted.last().map(|(place, _)| *place).or(self.handed);
+            batch = emitted.into_iter().map(|(place, event)| Draft::new(Origin::Emitted(place), event)).collect();
+        }
+        Ok(())
+    }
 }
 
 /// The event that this text is.

@@ -1,6 +1,6 @@
 //! The entry: one record in, what follows out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ensue_event::ours::{Failure, Ours};
@@ -289,11 +289,29 @@ impl Engine {
     }
 
     /// Runs that are not over and of which a branch waits for nothing that will come. There must never be one.
-    pub fn stuck(&self) -> impl Iterator<Item = &Run> {
-        self.state.runs.iter().map(|(_, run)| run.as_ref()).filter(|run| {
-            let kin = Kin { run: run.id, rows: &self.state.branches };
-            run.waits(&kin).into_iter().any(|(branch, waits)| !self.comes(run, &kin, branch, waits))
-        })
+    pub fn stuck(&self) -> impl Iterator<Item = Arc<Run>> {
+        self.under_way_from(Key([0; 16])).filter_map(|run| self.state.runs.peek(run)).filter(|run| self.is_stuck(run))
+    }
+
+    /// How many of the next `most` runs that are not over are stuck, from this one on; and the one after them: for who
+    /// must not let the fold wait for all.
+    #[must_use]
+    pub fn stuck_from(&self, from: Key, most: usize) -> (usize, Option<Key>) {
+        let mut runs = self.under_way_from(from);
+        let some = runs.by_ref().take(most).filter_map(|run| self.state.runs.peek(run));
+        let stuck = some.filter(|run| self.is_stuck(run)).count();
+        (stuck, runs.next().copied())
+    }
+
+    /// Runs that are not over; those that are need not be read for it.
+    fn under_way_from(&self, from: Key) -> impl Iterator<Item = &Key> {
+        let ended: BTreeSet<Key> = self.state.ended.keys().map(|(_, run)| *run).collect();
+        self.state.runs.keys_from(from..).filter(move |run| !ended.contains(run))
+    }
+
+    fn is_stuck(&self, run: &Run) -> bool {
+        let kin = Kin { run: run.id, rows: &self.state.branches };
+        run.waits(&kin).into_iter().any(|(branch, waits)| !self.comes(run, &kin, branch, waits))
     }
 
     /// Whether what a branch of a run waits for will come.
@@ -303,7 +321,7 @@ impl Engine {
             timers.any(|(_, timer)| matches!(timer.as_ref(), Timer::Run { run: of, branch: at, .. } if (*of, *at) == (run.id, branch)))
         };
         match waits {
-            Some(Waits::Answer(effect)) => self.state.outbox.get(&effect).is_some(),
+            Some(Waits::Answer(effect)) => self.state.outbox.has(&effect),
             Some(Waits::Until(due)) => timer(due),
             Some(Waits::Event(step, due)) => self.looks_for(run, branch, &step) && due.is_none_or(timer),
             Some(Waits::Person(_)) => true,

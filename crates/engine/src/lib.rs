@@ -15,8 +15,10 @@
 //!
 //! Map, in the order in which a record meets it: [`fold`] → [`timers`](fold) → `records/` (one file per kind) →
 //! [`decide`] (rules: [`keys`], [`order`], [`correlate`], [`flow`]; in the past: [`backfill`]) → [`work`] (runs and their commands) →
-//! [`policy`] (what may be done) → [`emit`] → [`state`] over [`table`].
+//! [`policy`] (what may be done) → [`emit`] → [`state`] over [`table`], where what waits lies
+//! on a [`shelf`].
 
+pub mod shelf;
 pub mod table;
 
 pub mod state;

@@ -219,6 +219,7 @@ pub struct Pending {
 }
 
 impl RowValue for Pending {
+    type Slot = std::sync::Arc<Pending>;
     fn bytes(&self) -> Vec<u8> {
         self.event.bytes()
     }
@@ -503,17 +504,15 @@ pub struct Kept {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mark {}
 
+json_row!(shelved: Branch, Outboxed, Run);
 json_row!(
     Meta,
     Applied,
     Definition,
     RuleState,
-    Run,
-    Branch,
     Kept,
     AwaitRow,
     WaitRow,
-    Outboxed,
     Asks,
     PolicyState,
     Timer,

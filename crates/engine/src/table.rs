@@ -1,13 +1,15 @@
 //! Rows that change together or not at all, and are written behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeFrom;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ensue_event::{Digest, Emission, Event, Key, Origin, Position, Time, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::shelf::{HOT, Look, Slot};
 use crate::state::Row;
 
 /// A key whose bytes sort as it does.
@@ -20,6 +22,8 @@ pub trait RowKey: Ord + Clone {
 
 /// A value that a row can hold.
 pub trait RowValue: Sized {
+    /// How a table holds it: as it is, or as bytes while nothing touches it.
+    type Slot: Slot<Self>;
     /// Its bytes.
     fn bytes(&self) -> Vec<u8>;
     /// The value of these bytes, or what is wrong with them.
@@ -29,11 +33,15 @@ pub trait RowValue: Sized {
 /// Rows by key: as they are (`base`), what the record at hand changes (`dirty`), and what is not in the store yet
 /// (`unsaved`).
 #[derive(Debug)]
-pub struct Table<K: Ord, V> {
+pub struct Table<K: Ord, V: RowValue> {
     name: &'static str,
-    base: BTreeMap<K, Arc<V>>,
+    base: BTreeMap<K, V::Slot>,
     dirty: BTreeMap<K, Option<Arc<V>>>,
     unsaved: BTreeMap<K, Unsaved<V>>,
+    /// Keys of rows that were written and may be kept as bytes, in the order of writing.
+    written: VecDeque<K>,
+    /// How many rows that were kept as bytes were looked at since.
+    heated: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -47,7 +55,14 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
     /// An empty table; `name` is that of the store's table.
     #[must_use]
     pub const fn new(name: &'static str) -> Table<K, V> {
-        Table { name, base: BTreeMap::new(), dirty: BTreeMap::new(), unsaved: BTreeMap::new() }
+        Table {
+            name,
+            base: BTreeMap::new(),
+            dirty: BTreeMap::new(),
+            unsaved: BTreeMap::new(),
+            written: VecDeque::new(),
+            heated: AtomicUsize::new(0),
+        }
     }
 
     /// The name of the store's table.
@@ -64,8 +79,21 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
     {
         match self.dirty.get(key) {
             Some(changed) => changed.as_ref(),
-            None => self.base.get(key),
+            None => self.base.get(key).map(|slot| self.of_slot(slot)),
         }
+    }
+
+    fn of_slot<'a>(&'a self, slot: &'a V::Slot) -> &'a Arc<V> {
+        if slot.is_cold() {
+            self.heated.fetch_add(1, Ordering::Relaxed);
+        }
+        slot.get()
+    }
+
+    /// Whether there is a row of this key, with the changes of the record at hand.
+    #[must_use]
+    pub fn has(&self, key: &K) -> bool {
+        self.dirty.get(key).map_or_else(|| self.base.contains_key(key), Option::is_some)
     }
 
     /// Sets a row.
@@ -80,7 +108,7 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
 
     /// Removes a row; true if it was there.
     pub fn delete(&mut self, key: &K) -> bool {
-        let there = self.get(key).is_some();
+        let there = self.has(key);
         if there {
             self.dirty.insert(key.clone(), None);
         }
@@ -95,17 +123,47 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
 
     /// All rows by key, with the changes of the record at hand.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &Arc<V>)> {
-        merge(self.base.iter(), self.dirty.iter())
+        let base = self.base.iter().map(|(key, slot)| (key, self.of_slot(slot)));
+        merge(base, self.dirty.iter().map(|(key, row)| (key, row.as_ref())))
+    }
+
+    /// The keys of all rows, with the changes of the record at hand.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        let dirty = self.dirty.iter().map(|(key, row)| (key, row.as_ref().map(|_| ())));
+        merge(self.base.keys().map(|key| (key, ())), dirty).map(|(key, ())| key)
+    }
+
+    /// The keys from this one on.
+    pub fn keys_from(&self, range: RangeFrom<K>) -> impl Iterator<Item = &K> {
+        let base = self.base.range(range.clone()).map(|(key, _)| (key, ()));
+        let dirty = self.dirty.range(range).map(|(key, row)| (key, row.as_ref().map(|_| ())));
+        merge(base, dirty).map(|(key, ())| key)
+    }
+
+    /// All rows, for a look at many of them: what is kept as bytes stays so.
+    pub fn look(&self) -> impl Iterator<Item = (&K, Look<V>)> {
+        let base = self.base.iter().map(|(key, slot)| (key, slot.look()));
+        merge(base, self.dirty.iter().map(|(key, row)| (key, row.clone().map(Look::Row))))
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn peek(&self, key: &K) -> Option<Arc<V>> {
+        match self.dirty.get(key) {
+            Some(changed) => changed.clone(),
+            None => self.base.get(key).map(|slot| slot.look().read()),
+        }
     }
 
     /// The rows from this key on.
     pub fn from(&self, range: RangeFrom<K>) -> impl Iterator<Item = (&K, &Arc<V>)> {
-        merge(self.base.range(range.clone()), self.dirty.range(range))
+        let base = self.base.range(range.clone()).map(|(key, slot)| (key, self.of_slot(slot)));
+        merge(base, self.dirty.range(range).map(|(key, row)| (key, row.as_ref())))
     }
 
     /// The rows before the changes of the record at hand, backwards: for listings, newest first.
     pub fn newest(&self) -> impl Iterator<Item = (&K, &Arc<V>)> {
-        self.base.iter().rev()
+        self.base.iter().rev().map(|(key, slot)| (key, self.of_slot(slot)))
     }
 
     /// How many rows there are, without the changes of the record at hand.
@@ -124,7 +182,7 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
     pub fn settle(&mut self) {
         while let Some((key, value)) = self.dirty.pop_first() {
             let known = match &value {
-                Some(value) => self.base.insert(key.clone(), Arc::clone(value)).is_some(),
+                Some(value) => self.base.insert(key.clone(), V::Slot::new(Arc::clone(value))).is_some(),
                 None => self.base.remove(&key).is_some(),
             };
             let born = match self.unsaved.get(&key) {
@@ -144,11 +202,28 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
         self.dirty.clear();
     }
 
-    /// Takes what the store has not seen yet.
+    /// Takes what the store has not seen yet. Large rows that were not touched for a while are kept as bytes from here
+    /// on.
     pub fn drain(&mut self, rows: &mut Vec<Row>) {
         while let Some((key, change)) = self.unsaved.pop_first() {
             let value = change.value.map(|value| value.bytes());
-            rows.push(Row { table: self.name, key: key.bytes(), value });
+            let bytes = key.bytes();
+            if let Some(value) = &value
+                && self.base.get_mut(&key).is_some_and(|slot| slot.written(value))
+            {
+                self.written.push_back(key);
+            }
+            rows.push(Row { table: self.name, key: bytes, value });
+        }
+        while self.written.len() > HOT {
+            let oldest = self.written.pop_front();
+            if let Some(slot) = oldest.and_then(|key| self.base.get_mut(&key)) {
+                slot.cool();
+            }
+        }
+        if *self.heated.get_mut() > HOT {
+            *self.heated.get_mut() = 0;
+            self.base.values_mut().for_each(Slot::cool);
         }
     }
 
@@ -156,8 +231,8 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
     pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let key =
             K::read(key).ok_or_else(|| format!("table {}: a key of {} bytes cannot be read", self.name, key.len()))?;
-        let value = V::read(value).map_err(|why| format!("table {}: {why}", self.name))?;
-        self.base.insert(key, Arc::new(value));
+        let row = V::Slot::loaded(value).map_err(|why| format!("table {}: {why}", self.name))?;
+        self.base.insert(key, row);
         Ok(())
     }
 }
@@ -170,10 +245,11 @@ impl<V: RowValue> Table<(Key, Key), V> {
     }
 }
 
-fn merge<'a, K: Ord + 'a, V: 'a>(
-    base: impl Iterator<Item = (&'a K, &'a Arc<V>)>,
-    dirty: impl Iterator<Item = (&'a K, &'a Option<Arc<V>>)>,
-) -> impl Iterator<Item = (&'a K, &'a Arc<V>)> {
+/// Both in order; where both have a key, what is dirty counts, and `None` there is a row that goes.
+fn merge<'a, K: Ord + 'a, T>(
+    base: impl Iterator<Item = (&'a K, T)>,
+    dirty: impl Iterator<Item = (&'a K, Option<T>)>,
+) -> impl Iterator<Item = (&'a K, T)> {
     let (mut base, mut dirty) = (base.peekable(), dirty.peekable());
     std::iter::from_fn(move || {
         loop {
@@ -209,6 +285,7 @@ pub(crate) fn json_read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> 
 
 /// An event is a row as the log has it.
 impl RowValue for Event {
+    type Slot = Arc<Event>;
     fn bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         codec::encode(&Origin::Node, self, &mut out);
@@ -220,11 +297,18 @@ impl RowValue for Event {
 }
 
 macro_rules! json_row {
-    ($($name:ty),+ $(,)?) => {
-        $(impl $crate::table::RowValue for $name {
+    (@one $name:ty, $slot:ty) => {
+        impl $crate::table::RowValue for $name {
+            type Slot = $slot;
             fn bytes(&self) -> Vec<u8> { $crate::table::json_bytes(self) }
             fn read(bytes: &[u8]) -> Result<Self, String> { $crate::table::json_read(bytes) }
-        })+
+        }
+    };
+    (shelved: $($name:ty),+) => {
+        $($crate::table::json_row!(@one $name, $crate::shelf::Shelved<$name>);)+
+    };
+    ($($name:ty),+ $(,)?) => {
+        $($crate::table::json_row!(@one $name, std::sync::Arc<$name>);)+
     };
 }
 pub(crate) use json_row;

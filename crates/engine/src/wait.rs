@@ -70,6 +70,7 @@ pub struct Awaited {
 }
 
 impl RowValue for Awaited {
+    type Slot = std::sync::Arc<Awaited>;
     fn bytes(&self) -> Vec<u8> {
         let mut out = self.at.0.to_be_bytes().to_vec();
         out.extend(self.event.bytes());
@@ -305,7 +306,7 @@ impl Engine {
 
     /// Makes room: what no run under way can look back to goes first, then the older half of the rest.
     fn make_room(&mut self, id: Key, row: &mut WaitRow) {
-        let runs = self.state.runs.iter().map(|(_, run)| run);
+        let runs = self.state.runs.look().map(|(_, run)| run.read());
         let under_way = runs.filter(|run| run.definition == row.definition && !run.status.over());
         let first = under_way.map(|run| run.started).min().unwrap_or(Time::MAX);
         let all: Vec<((Key, Key), Time)> =

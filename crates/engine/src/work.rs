@@ -353,5 +353,5 @@ impl Branches for Kin<'_> {
 }
 
 fn branch_ids(rows: &Table<(Key, u32), Branch>, run: Key) -> Vec<u32> {
-    rows.from((run, 0)..).map(|(key, _)| *key).take_while(|(of, _)| *of == run).map(|(_, id)| id).collect()
+    rows.keys_from((run, 0)..).take_while(|(of, _)| *of == run).map(|(_, id)| *id).collect()
 }

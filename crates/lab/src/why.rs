@@ -92,7 +92,7 @@ const DIGITS: usize = 4;
 pub fn beginning<'a>(text: &str, engine: &'a Engine) -> impl Iterator<Item = Key> + 'a {
     let hex = text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     let text = Some(text.to_owned()).filter(|text| hex && (DIGITS..32).contains(&text.len()));
-    let runs = engine.state().runs.iter().map(|(id, _)| *id);
+    let runs = engine.state().runs.keys().copied();
     runs.filter(move |id| text.as_ref().is_some_and(|text| id.to_string().starts_with(text.as_str())))
 }
 

@@ -279,8 +279,9 @@ impl<S: State> Pump<S> {
     pub fn go_live(&mut self) {
         self.live = true;
         self.handed = self.engine.state().meta.emission;
-        let held_or_not: Vec<Key> = self.engine.state().outbox.iter().map(|(key, _)| *key).collect();
-        self.ready = held_or_not;
+        // What is held is made ready when it is let go.
+        let rows = self.engine.state().outbox.look();
+        self.ready = rows.filter(|(_, row)| row.read().may_leave()).map(|(key, _)| *key).collect();
         self.dispatch.recount(&self.engine);
     }
 
@@ -398,8 +399,9 @@ impl<S: State> Pump<S> {
     #[must_use]
     pub fn uncertain(&self, now: Time, horizon: ensue_event::Span) -> Vec<Outgoing> {
         use ensue_lang::catalog::Idempotency;
-        let rows = self.engine.state().outbox.iter();
+        let rows = self.engine.state().outbox.look();
         rows.filter_map(|(_, row)| {
+            let row = row.read();
             let once = row.effect.idempotency == Idempotency::None;
             let reason = if once && row.started {
                 "it was started and has no answer; it cannot be repeated blindly".to_owned()
@@ -408,7 +410,7 @@ impl<S: State> Pump<S> {
             } else {
                 return None;
             };
-            Some(about(&self.deep(row), &ActionUncertain { of: row.attempt(), reason }.into(), "uncertain"))
+            Some(about(&self.deep(&row), &ActionUncertain { of: row.attempt(), reason }.into(), "uncertain"))
         })
         .collect()
     }

@@ -141,6 +141,7 @@ impl Body {
 }
 
 impl RowValue for HalfRow {
+    type Slot = std::sync::Arc<HalfRow>;
     fn bytes(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         match self.key.text() {

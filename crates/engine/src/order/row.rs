@@ -111,6 +111,7 @@ pub struct HeldHead {
 
 /// A line is JSON behind a 0; an event that waits is a 1, the length of its head, the head as JSON, and the event's bytes.
 impl RowValue for OrderRow {
+    type Slot = std::sync::Arc<OrderRow>;
     fn bytes(&self) -> Vec<u8> {
         match self {
             OrderRow::Line(line) => [&[0], json_bytes(line).as_slice()].concat(),

@@ -15,7 +15,7 @@ impl Engine {
     pub(crate) fn configuration(&mut self, config: ConfigApplied) -> Result<(), Poison> {
         let compiled = self.compiled(&config.files)?;
         let mut used: BTreeSet<Digest> = self.config.rules.iter().map(|decider| decider.digest).collect();
-        used.extend(self.state.runs.iter().map(|(_, run)| run.definition));
+        used.extend(self.state.runs.look().map(|(_, run)| run.read().definition));
         used.extend(self.state.parked.iter().map(|(_, parked)| parked.fired.definition));
         used.extend(self.state.queued.iter().map(|(_, queued)| queued.fired.definition));
         used.extend(self.state.emissions.iter().filter_map(|(_, pending)| match Ours::of(&pending.event) {

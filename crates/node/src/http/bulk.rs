@@ -91,17 +91,15 @@ pub(crate) async fn bulk(
         query.status.get_or_insert_with(|| verb.status().to_owned());
     }
     let wanted = Wanted::of(query, app.clock.now())?;
-    let (mut all, _) = found(&app, &wanted).await?;
-    if let Some(runs) = &runs {
-        all.retain(|run| runs.contains(&run.id));
-    }
+    let named = |run: &Run| runs.as_ref().is_none_or(|runs| runs.contains(&run.id));
+    let (mut all, _) = found(&app, |run| named(run) && wanted.has(run)).await?;
     all.reverse();
     let (total, limit) = (all.len(), limit.unwrap_or(USUAL).clamp(1, MOST));
     let (mut rows, mut done) = (Vec::new(), 0_usize);
-    for run in all.iter().take(limit) {
-        let mut row = summary(run, None);
+    for (_, id, run) in all.iter().take(limit) {
+        let mut row = summary(&run.read(), None);
         if !dry_run {
-            let (told, carried) = one(&app, verb, run, &who, &reason).await?;
+            let (told, carried) = one(&app, verb, *id, &who, &reason).await?;
             done += usize::from(carried);
             if let (Some(row), Value::Object(told)) = (row.as_object_mut(), told) {
                 row.extend(told);
@@ -113,8 +111,8 @@ pub(crate) async fn bulk(
     Ok(ok(&json!({"found": total, "runs": rows, "done": done, "refused": refused, "dryRun": dry_run})))
 }
 
-async fn one(app: &App, verb: Verb, run: &Run, who: &Actor, reason: &str) -> Result<(Value, bool), Wrong> {
-    Ok(match app.command(verb.command(run.id), &who.name, &who.roles, reason).await? {
+async fn one(app: &App, verb: Verb, run: Key, who: &Actor, reason: &str) -> Result<(Value, bool), Wrong> {
+    Ok(match app.command(verb.command(run), &who.name, &who.roles, reason).await? {
         Commanded::Done(position) => (json!({"done": true, "position": position}), true),
         Commanded::Refused(position, why) => (json!({"done": false, "position": position, "why": why}), false),
     })

@@ -1,7 +1,10 @@
 //! Connections: what may go through them, what does now, and what waits.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
+use ensue_engine::Outboxed;
 use ensue_lang::Connection;
 use ensue_pump::Pump;
 use ensue_state::Sqlite;
@@ -17,17 +20,18 @@ const LISTED: usize = 100;
 pub(crate) async fn list(State(app): State<App>) -> Result<Response, Wrong> {
     let now = app.clock.now();
     let all = app.read(move |pump| {
+        let rows: Vec<Arc<Outboxed>> = pump.engine().state().outbox.look().map(|(_, row)| row.read()).collect();
         let connections = pump.engine().config().config.connections.values();
-        connections.map(|connection| one(connection, pump, now)).collect::<Vec<Value>>()
+        connections.map(|connection| one(connection, &rows, pump, now)).collect::<Vec<Value>>()
     });
     Ok(ok(&json!({"connections": all.await.ok_or_else(|| Wrong::busy("it is stopping"))?})))
 }
 
-fn one(connection: &Connection, pump: &Pump<Sqlite>, now: ensue_event::Time) -> Value {
+fn one(connection: &Connection, rows: &[Arc<Outboxed>], pump: &Pump<Sqlite>, now: ensue_event::Time) -> Value {
     let (name, state) = (connection.name.to_string(), pump.engine().state());
     let load = pump.dispatch().load(&name, pump.engine(), now);
-    let of_it = state.outbox.iter().map(|(_, row)| row.as_ref());
-    let of_it = of_it.filter(|row| row.effect.connection.as_deref() == Some(&name) && !pump.dispatch().flies(row));
+    let of_it =
+        rows.iter().filter(|row| row.effect.connection.as_deref() == Some(&name) && !pump.dispatch().flies(row));
     let (mut held, mut waiting, mut since) = (0_u64, 0_u64, None);
     let mut holding = std::collections::BTreeSet::new();
     for row in of_it {

@@ -82,11 +82,11 @@ async fn known(app: &App, connection: Option<String>, rule: Option<String>) -> R
         // What runs still use may have left the configuration.
         let in_connection = |name: &str| {
             config.connections.keys().any(|known| known.to_string() == name)
-                || outbox.iter().any(|(_, row)| row.effect.connection.as_deref() == Some(name))
+                || outbox.look().any(|(_, row)| row.read().effect.connection.as_deref() == Some(name))
         };
         let in_rule = |name: &str| {
             config.rules.keys().any(|known| known.to_string() == name)
-                || outbox.iter().any(|(_, row)| row.effect.rule == name)
+                || outbox.look().any(|(_, row)| row.read().effect.rule == name)
         };
         let all = |names: &mut dyn Iterator<Item = &Name>| names.map(ToString::to_string).collect();
         match (connection, rule) {

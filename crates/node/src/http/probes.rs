@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use ensue_event::Key;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Wrong, answer, ok};
@@ -26,6 +27,9 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
     }
 }
 
+/// Runs that are looked at while the fold waits.
+const RUNS_AT_ONCE: usize = 500;
+
 fn whole(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -33,21 +37,24 @@ fn whole(count: usize) -> i64 {
 /// `GET /metrics`
 pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, Wrong> {
     let gauges = &app.metrics.gauges;
+    let (mut stuck, mut from) = (0, Some(Key([0; 16])));
+    while let Some(run) = from {
+        let some = app.read(move |pump| pump.engine().stuck_from(run, RUNS_AT_ONCE)).await;
+        let (more, next) = some.ok_or_else(|| Wrong::busy("it is stopping"))?;
+        (stuck, from) = (stuck + more, next);
+    }
     let counts = app.read(|pump| {
         let (state, dispatch) = (pump.engine().state(), pump.dispatch());
-        let stuck = pump.engine().stuck().count();
         [
             state.outbox.len(),
             dispatch.flying(),
             dispatch.waiting(),
             state.runs.len(),
-            stuck,
             state.parked.len(),
             state.freezes.iter().filter(|(_, freeze)| freeze.thawed.is_none()).count(),
         ]
     });
-    let [outbox, flying, waiting, runs, stuck, parked, frozen] =
-        counts.await.ok_or_else(|| Wrong::busy("it is stopping"))?;
+    let [outbox, flying, waiting, runs, parked, frozen] = counts.await.ok_or_else(|| Wrong::busy("it is stopping"))?;
     gauges.outbox.set(whole(outbox));
     gauges.in_flight.set(whole(flying));
     gauges.waiting.set(whole(waiting));

@@ -143,7 +143,7 @@ fn may_go(record: &Record) -> Result<(), Wrong> {
 /// The runs and the parked firings that still hold one of these events.
 fn holders(state: &ensue_engine::State, named: &BTreeSet<Position>) -> (Vec<Key>, Vec<Key>) {
     let holds = |events: &[ours::Took]| events.iter().any(|took| named.contains(&took.position));
-    let runs = state.runs.iter().filter(|(_, run)| holds(&run.events)).map(|(id, _)| *id);
+    let runs = state.runs.look().filter(|(_, run)| holds(&run.read().events)).map(|(id, _)| *id);
     let parked = state.parked.iter().filter(|(_, parked)| holds(&parked.fired.events)).map(|(id, _)| *id);
     (runs.collect(), parked.collect())
 }

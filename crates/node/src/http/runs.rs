@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use ensue_engine::policy::asks::Asks;
+use ensue_engine::shelf::Look;
 use ensue_engine::{Kin, Outboxed};
 use ensue_event::{Key, Span, Time};
 use ensue_lab::why::beginning;
@@ -112,30 +113,37 @@ fn cursor(text: &str) -> Result<(Time, Option<Key>), Wrong> {
     Ok((Time::parse(time).map_err(|_| wrong())?, id))
 }
 
+/// A run that was found: when it started, which it is, and how it stood.
+pub(crate) type Found = (Time, Key, Look<Run>);
+
 /// The runs that are wanted, the newest first; and how many are kept.
-pub(crate) async fn found(app: &App, wanted: &Wanted) -> Result<(Vec<Arc<Run>>, usize), Wrong> {
-    // Only references are taken while the fold waits; they are looked at afterwards.
-    let runs = app.read(|pump| pump.engine().state().runs.iter().map(|(_, run)| Arc::clone(run)).collect::<Vec<_>>());
-    let mut runs = runs.await.ok_or_else(stopping)?;
-    let total = runs.len();
-    runs.retain(|run| wanted.has(run));
-    runs.sort_by_key(|run| std::cmp::Reverse((run.started, run.id)));
-    Ok((runs, total))
+pub(crate) async fn found(app: &App, wanted: impl Fn(&Run) -> bool) -> Result<(Vec<Found>, usize), Wrong> {
+    // Only references are taken while the fold waits; they are read afterwards, and one at a time.
+    let all = app.read(|pump| pump.engine().state().runs.look().map(|(_, run)| run).collect::<Vec<_>>());
+    let all = all.await.ok_or_else(stopping)?;
+    let total = all.len();
+    let wanted = all.into_iter().filter_map(|look| {
+        let run = look.read();
+        wanted(&run).then(|| (run.started, run.id, look))
+    });
+    let mut found: Vec<Found> = wanted.collect();
+    found.sort_by_key(|(started, id, _)| std::cmp::Reverse((*started, *id)));
+    Ok((found, total))
 }
 
 /// `GET /api/v1/runs`
 pub(crate) async fn list(State(app): State<App>, Query(asked): Query<Asked>) -> Result<Response, Wrong> {
     let limit = Page { limit: asked.limit }.limit();
     let wanted = Wanted::of(asked, app.clock.now())?;
-    let (runs, total) = found(&app, &wanted).await?;
+    let (runs, total) = found(&app, |run| wanted.has(run)).await?;
     let asks = app.read(|pump| {
         let open = pump.engine().state().asks.iter().filter(|(_, asks)| asks.open());
         open.map(|((run, _), asks)| (*run, Arc::clone(asks))).collect::<BTreeMap<Key, _>>()
     });
     let asks = asks.await.ok_or_else(stopping)?;
-    let rows: Vec<Value> = runs.iter().take(limit).map(|run| summary(run, asks.get(&run.id))).collect();
+    let rows: Vec<Value> = runs.iter().take(limit).map(|(_, id, run)| summary(&run.read(), asks.get(id))).collect();
     let next = runs.get(limit.saturating_sub(1)).filter(|_| runs.len() > limit);
-    let next = next.map(|run| format!("{},{}", run.started, run.id));
+    let next = next.map(|(started, id, _)| format!("{started},{id}"));
     Ok(ok(&json!({"runs": rows, "found": runs.len(), "kept": total, "next": next})))
 }
 
@@ -178,10 +186,10 @@ pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
     let found = app.read(move |pump| {
         let state = pump.engine().state();
         let run = Arc::clone(state.runs.get(&key)?);
-        let effects: Vec<Value> =
-            state.outbox.iter().filter(|(_, row)| row.effect.run == key).map(|(_, row)| effect(row, pump)).collect();
         let branches = state.branches_of(key);
         let (steps, waits) = (run.steps(&branches), waits(&run, &branches));
+        let rows = steps.values().filter_map(|step| state.outbox.peek(&step.effect?));
+        let effects: Vec<Value> = rows.map(|row| effect(&row, pump)).collect();
         let asks: Vec<_> = state.asks.of(key).map(|(_, asks)| Arc::clone(asks)).collect();
         Some((run, effects, steps, waits, asks))
     });
@@ -268,7 +276,7 @@ pub(crate) async fn outbox(State(app): State<App>, Query(page): Query<Page>) -> 
     let limit = page.limit();
     let rows = app.read(move |pump| {
         let outbox = &pump.engine().state().outbox;
-        (outbox.len(), outbox.iter().take(limit).map(|(_, row)| effect(row, pump)).collect::<Vec<Value>>())
+        (outbox.len(), outbox.look().take(limit).map(|(_, row)| effect(&row.read(), pump)).collect::<Vec<Value>>())
     });
     let (total, rows) = rows.await.ok_or_else(stopping)?;
     Ok(ok(&json!({"outbox": rows, "total": total})))
@@ -292,7 +300,8 @@ pub(crate) async fn freezes(State(app): State<App>) -> Result<Response, Wrong> {
         let state = pump.engine().state();
         let freezes: Vec<Value> =
             state.freezes.iter().map(|(name, freeze)| json!({"name": name, "freeze": freeze.as_ref()})).collect();
-        let held = state.outbox.iter().filter(|(_, row)| row.held && !pump.dispatch().flies(row)).count();
+        let rows = state.outbox.look().map(|(_, row)| row.read());
+        let held = rows.filter(|row| row.held && !pump.dispatch().flies(row)).count();
         json!({"freezes": freezes, "held": held})
     });
     Ok(ok(&rows.await.ok_or_else(stopping)?))
