@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use ensue_event::ours::{ConfigApplied, ConfigFile, Ours};
 use ensue_engine::Engine;
+use ensue_event::ours::{ConfigApplied, ConfigFile, Ours};
 use ensue_event::{Emission, Event, Origin, Record, Time};
 use ensue_lab::replay::{Options, replay};
 use ensue_log::disk::{ReadOnly, RealDisk};

@@ -27,4 +27,5 @@ mod order;
 mod poison;
 mod policy;
 mod rebuild;
+mod shelf;
 mod timers;
