@@ -103,8 +103,11 @@ impl Server {
     pub async fn start_on(address: SocketAddr) -> io::Result<Server> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        let mut world = World::new();
+        // The cluster has been up for a while: its controllers have seen what is there.
+        while controllers::step(&mut world) {}
         let shared = Arc::new(Shared {
-            world: Mutex::new(World::new()),
+            world: Mutex::new(world),
             changed: watch::Sender::new(0),
             faults: Faults::new(),
             seen: Mutex::default(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::clock;
+use crate::controllers::namespaces;
 use crate::kinds::Kind;
 use crate::managed::{self, Conflicts, Writer};
 use crate::schema;
@@ -253,9 +254,13 @@ impl World {
         Err(Failure::new(403, "Forbidden", message).details(details))
     }
 
-    fn admit_pod(&self, namespace: &str, object: &Value) -> Result<(), Failure> {
+    fn admit_pod(&mut self, namespace: &str, object: &Value) -> Result<(), Failure> {
         let account = object["spec"]["serviceAccountName"].as_str().unwrap_or("default");
         // Without the controllers nobody makes the default account of a namespace.
+        if account == "default" && self.settings.controllers {
+            // The real server waits a moment for it.
+            namespaces::provide(self, namespace);
+        }
         if account == "default" && !self.settings.controllers
             || self.get("serviceaccounts", namespace, account).is_some()
         {

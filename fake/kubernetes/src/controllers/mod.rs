@@ -8,7 +8,7 @@ mod deployments;
 mod events;
 mod garbage;
 mod jobs;
-mod namespaces;
+pub(crate) mod namespaces;
 pub(crate) mod nodes;
 mod pods;
 mod replicasets;

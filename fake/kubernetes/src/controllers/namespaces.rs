@@ -21,6 +21,11 @@ pub(super) fn reconcile(world: &mut World, queue: &mut Queue, key: &Key) {
         end(world, queue, key);
         return;
     }
+    provide(world, name);
+}
+
+/// Makes what each namespace has: a service account and the certificate of the server.
+pub(crate) fn provide(world: &mut World, name: &str) {
     if world.get("serviceaccounts", name, "default").is_none()
         && let Some(kind) = world.storage_kind("serviceaccounts")
     {

@@ -78,6 +78,7 @@ async fn faults_come_as_often_as_asked() {
 #[tokio::test]
 async fn a_definition_makes_a_resource() {
     let server = Server::start().await.unwrap();
+    server.crd_delay(std::time::Duration::from_millis(300));
     let schema = json!({ "type": "object", "properties": { "spec": { "type": "object", "properties": {
         "size": { "type": "integer", "default": 1, "maximum": 5 } } } } });
     let definition = json!({
