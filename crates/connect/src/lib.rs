@@ -44,9 +44,9 @@ pub mod pull;
 
 #[cfg(any(feature = "kubernetes", feature = "schedule"))]
 mod duration;
-#[cfg(any(feature = "github", feature = "webhook"))]
+#[cfg(any(feature = "github", feature = "slack", feature = "webhook"))]
 mod signature;
-#[cfg(feature = "github")]
+#[cfg(any(feature = "github", feature = "slack"))]
 mod text;
 #[cfg(any(feature = "http", feature = "registry"))]
 mod token;
@@ -89,5 +89,5 @@ pub use pull::{Pull, pull};
 #[cfg(feature = "schedule")]
 pub use schedule::Schedule;
 pub use secrets::{MissingSecret, Provider, Resolved, Secrets};
-pub use source::{Delivery, Received, Refusal, Reply, Webhook, webhook};
+pub use source::{Delivery, Received, Refusal, Reply, Webhook, Word, webhook};
 pub use world::World;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ensue_event::json::{self, Scanner};
-use ensue_event::{Event, Invalid, Key, Time};
+use ensue_event::{Digest, Event, Invalid, Key, Time};
 
 use crate::secrets::Resolved;
 
@@ -32,8 +32,27 @@ pub struct Received {
     pub events: Vec<Event>,
     /// A second key for deduplication: the hash of the signed body, where the id is not covered by the signature.
     pub signed_body: Option<Key>,
+    /// What somebody answered to a run, beside the events.
+    pub words: Vec<Word>,
     /// What the sender is told.
     pub reply: Reply,
+}
+
+/// An answer to an `approve` step that a person gave in another system, which vouches for who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// The run.
+    pub run: Key,
+    /// The step, with its place in a `foreach`.
+    pub step: String,
+    /// The digest of what was shown.
+    pub shown: Digest,
+    /// They say no.
+    pub refuse: bool,
+    /// What the log calls them: `slack:U012AB3CD`.
+    pub by: String,
+    /// What they may answer for.
+    pub roles: Vec<String>,
 }
 
 /// What the sender is told.
@@ -120,6 +139,8 @@ pub fn webhook(type_name: &str) -> Option<&'static dyn Webhook> {
         "github" => Some(&crate::github::GitHub),
         #[cfg(feature = "webhook")]
         "webhook" => Some(&crate::webhook::Signed),
+        #[cfg(feature = "slack")]
+        "slack" => Some(&crate::slack::Pressed),
         #[cfg(feature = "registry")]
         "registry" => Some(&crate::registry::Registry),
         _ => None,
@@ -134,11 +155,38 @@ impl Delivery<'_> {
         if values.next().is_some() { None } else { Some(value) }
     }
 
+    /// The JSON that many systems send either as the body or as the form field `payload`.
+    #[cfg(any(feature = "github", feature = "slack"))]
+    pub(crate) fn payload(&self, system: &str) -> Result<Bytes, Refusal> {
+        match self.media_type().as_str() {
+            "application/json" => Ok(self.body.clone()),
+            "application/x-www-form-urlencoded" => {
+                let field = self.body.split(|byte| *byte == b'&').find_map(|field| field.strip_prefix(b"payload="));
+                let field = field.ok_or_else(|| Refusal::Malformed("the form has no field `payload`".to_owned()))?;
+                crate::text::percent_decoded(field).map(Bytes::from).ok_or_else(|| {
+                    Refusal::Malformed(format!(
+                        "the form's field `payload` of {system} is not URL-encoded as forms are"
+                    ))
+                })
+            }
+            got => Err(Refusal::ContentType {
+                got: shown(got),
+                expected: "application/json or application/x-www-form-urlencoded, as the sender does",
+            }),
+        }
+    }
+
     /// The media type, in lower case and without parameters; empty if there is none.
     pub(crate) fn media_type(&self) -> String {
         let value = self.header("content-type").unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
+}
+
+/// The beginning of a text that a sender chose, for messages.
+#[cfg(any(feature = "github", feature = "slack"))]
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 /// Checks that a body is JSON, in one scan.

@@ -6,13 +6,11 @@
 
 mod adapter;
 
-use bytes::Bytes;
 use ensue_event::json::{self, Kind};
 use ensue_event::{Attr, Data, Event, Key};
 
 use crate::signature::{self, Algorithm};
-use crate::source::{Delivery, Received, Refusal, Reply, Webhook, scan};
-use crate::text::percent_decoded;
+use crate::source::{Delivery, Received, Refusal, Reply, Webhook, scan, shown};
 
 /// The source `github`.
 pub(crate) struct GitHub;
@@ -51,7 +49,7 @@ impl Webhook for GitHub {
         if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
             return Err(Refusal::Malformed(format!("X-GitHub-Event `{}` is not the name of an event", shown(name))));
         }
-        let body = payload(delivery)?;
+        let body = delivery.payload("GitHub")?;
         if scan(&body)? != Kind::Object {
             return Err(Refusal::Malformed("a payload of GitHub is a JSON object".to_owned()));
         }
@@ -72,7 +70,7 @@ impl Webhook for GitHub {
         event.data = Data::Json(body);
         event.validate()?;
         let signed_body = Some(Key::of("github", &[delivery.source.as_bytes(), &delivery.body]));
-        Ok(Received { events: vec![event], signed_body, reply: Reply::Events })
+        Ok(Received { events: vec![event], signed_body, reply: Reply::Events, ..Received::default() })
     }
 }
 
@@ -80,28 +78,6 @@ fn required<'a>(delivery: &'a Delivery<'_>, header: &str) -> Result<&'a str, Ref
     match delivery.header(header) {
         Some(value) if !value.is_empty() => Ok(value),
         _ => Err(Refusal::Malformed(format!("one header `{header}` is needed; GitHub always sends it"))),
-    }
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(80).collect()
-}
-
-/// The JSON: the body itself, or its form field `payload`.
-fn payload(delivery: &Delivery<'_>) -> Result<Bytes, Refusal> {
-    match delivery.media_type().as_str() {
-        "application/json" => Ok(delivery.body.clone()),
-        "application/x-www-form-urlencoded" => {
-            let field = delivery.body.split(|byte| *byte == b'&').find_map(|field| field.strip_prefix(b"payload="));
-            let field = field.ok_or_else(|| Refusal::Malformed("the form has no field `payload`".to_owned()))?;
-            percent_decoded(field).map(Bytes::from).ok_or_else(|| {
-                Refusal::Malformed("the form's field `payload` is not URL-encoded as forms are".to_owned())
-            })
-        }
-        got => Err(Refusal::ContentType {
-            got: shown(got),
-            expected: "application/json or application/x-www-form-urlencoded, as GitHub does",
-        }),
     }
 }
 

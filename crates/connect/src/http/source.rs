@@ -3,7 +3,7 @@
 use ensue_event::http::{Error, Message, decode};
 use ensue_event::json::{self, Scanner};
 
-use crate::source::{Delivery, Received, Refusal, Reply, Webhook};
+use crate::source::{Delivery, Received, Refusal, Webhook};
 use crate::token::bearer;
 
 pub(crate) struct CloudEvents;
@@ -22,7 +22,7 @@ impl Webhook for CloudEvents {
         let content_type = delivery.header("content-type");
         let message = Message { content_type, headers, body: delivery.body.clone() };
         let batch = decode(message, &mut Scanner::new()).map_err(|error| refusal(error, delivery))?;
-        Ok(Received { events: batch.events, signed_body: None, reply: Reply::Events })
+        Ok(Received { events: batch.events, ..Received::default() })
     }
 }
 

@@ -7,7 +7,7 @@
 use ensue_event::json::{self, Kind, Part, Scanner};
 use ensue_event::{Data, Event, Time};
 
-use crate::source::{Delivery, Received, Refusal, Reply, Webhook, scalar_at, scan};
+use crate::source::{Delivery, Received, Refusal, Webhook, scalar_at, scan};
 use crate::token::bearer;
 
 /// The source `registry`.
@@ -49,7 +49,7 @@ impl Webhook for Registry {
             event.validate()?;
             events.push(event);
         }
-        Ok(Received { events, signed_body: None, reply: Reply::Events })
+        Ok(Received { events, ..Received::default() })
     }
 }
 

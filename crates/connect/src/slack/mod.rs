@@ -1,4 +1,6 @@
-//! Slack: messages by incoming webhook.
+//! Slack: messages by incoming webhook, and what people press in them.
+
+mod pressed;
 
 use ensue_event::ours::{Answer, Failure};
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -8,6 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::action::{Action, Call, answer, denied};
 use crate::net::{self, networks, retry_after};
 use crate::world::World;
+
+pub(crate) use pressed::Pressed;
 
 /// The action `slack/post`.
 pub(crate) struct Post;

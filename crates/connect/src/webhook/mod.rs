@@ -10,7 +10,7 @@ use ensue_expr::{Budget, Names, Program, Template, Value};
 
 use crate::secrets::Resolved;
 use crate::signature::{self, Algorithm};
-use crate::source::{Delivery, Received, Refusal, Reply, Webhook, scan};
+use crate::source::{Delivery, Received, Refusal, Webhook, scan};
 
 /// The source `webhook`.
 pub(crate) struct Signed;
@@ -62,7 +62,7 @@ impl Webhook for Signed {
         event.content_type = Some("application/json".into());
         event.data = Data::Json(delivery.body.clone());
         event.validate()?;
-        Ok(Received { events: vec![event], signed_body: Some(signed), reply: Reply::Events })
+        Ok(Received { events: vec![event], signed_body: Some(signed), ..Received::default() })
     }
 }
 

@@ -1,10 +1,12 @@
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
+use ensue_connect::{Delivery, Refusal, Resolved, webhook};
+use ensue_event::Time;
 use serde_json::{Value, json};
 
 use crate::http::server;
-use crate::support::{Fixture, call, err, ok, world};
+use crate::support::{Fixture, call, err, headers as headers_of, ok, read_json, shared, world};
 
 fn config() -> Value {
     json!({ "webhook": { "$secret": "HOOK" }, "allowNetworks": ["127.0.0.1/32"] })
@@ -65,5 +67,53 @@ async fn what_slack_refuses_is_said_and_its_address_is_not() {
         let Fixture { world, dir: _dir } = world(&[("HOOK", hook)]);
         let failure = err(world.perform(call("slack/post", Some(config()), json!({ "text": "x" }))).await);
         assert!(!format!("{failure:?}").contains("canary"), "{failure:?}");
+    }
+}
+
+/// A delivery with the headers of this file, at the time that it names.
+fn pressed(secret: &str, headers: &Value, body: &[u8], later: i64) -> Result<ensue_connect::Received, Refusal> {
+    let config = Resolved::new(json!({ "signingSecret": secret, "people": { "W111": ["release"] } }));
+    let list: Vec<(&str, &str)> =
+        headers.as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+    let headers = headers_of(&list);
+    let stamp: i64 = headers["x-slack-request-timestamp"].to_str().unwrap().parse().unwrap();
+    let delivery = Delivery {
+        source: "slack",
+        config: &config,
+        headers: &headers,
+        path: "/hooks/slack",
+        query: None,
+        body: body.to_vec().into(),
+        now: Time::from_secs(stamp + later),
+    };
+    let source = webhook("slack").unwrap();
+    source.verify(&delivery)?;
+    source.receive(&delivery)
+}
+
+#[test]
+fn what_is_pressed_is_an_event_and_signed() {
+    let Some(folder) = shared("what_is_pressed_is_an_event_and_signed", "data/payloads/slack") else { return };
+    let headers = read_json(&folder.join("block_actions.headers.json"));
+    let body = std::fs::read(folder.join("block_actions.txt")).unwrap();
+    let body = body.trim_ascii_end();
+    let secret = "8f742231b10e8888abcd99yyyzzz85a5";
+    let received = pressed(secret, &headers, body, 60).unwrap();
+    let event = &received.events[0];
+    assert_eq!((&*event.kind, &*event.source), ("com.slack.block_actions", "https://slack.com/T111"));
+    assert_eq!((&*event.id, event.subject.as_deref()), ("111.222.valid", Some("C111")));
+    assert_eq!(event.time.as_deref(), Some("2020-08-04T08:39:45.194939Z"));
+    // A button of somebody else's says nothing to us.
+    assert!(received.words.is_empty());
+    let mut changed = body.to_vec();
+    *changed.last_mut().unwrap() ^= 1;
+    for refused in [
+        pressed("another", &headers, body, 0),
+        pressed("", &headers, body, 0),
+        pressed(secret, &headers, &changed, 0),
+        pressed(secret, &headers, body, 301),
+        pressed(secret, &headers, body, -301),
+    ] {
+        assert_eq!(refused.unwrap_err().status(), 401);
     }
 }

@@ -60,6 +60,25 @@ pub static SOURCES: &[SourceSpec] = &[
         path: Some("/hooks/NAME"),
     },
     SourceSpec {
+        name: "slack",
+        doc: "What people press in Slack: com.slack.block_actions; a button of ours answers an `approve` step.",
+        config: Shape {
+            what: "the settings of a slack source",
+            fields: &[
+                Field::new("signingSecret", Ty::Text, "The signing secret of the Slack app.").required().secret(),
+                Field::new(
+                    "people",
+                    Ty::Map(&Ty::List(&Ty::Text)),
+                    "By the id of a Slack user (U012AB3CD): the roles for which they may answer.",
+                ),
+            ],
+            one_of: &[],
+            habits: &[("secret", "signingSecret"), ("users", "people"), ("approvers", "people")],
+        },
+        recovers: Recovers::None,
+        path: Some("/hooks/NAME"),
+    },
+    SourceSpec {
         name: "registry",
         doc: "Notifications of a container registry (docker distribution).",
         config: Shape {

@@ -8,7 +8,8 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use ensue_connect::{Delivery, Refusal, Reply, webhook};
+use ensue_connect::{Delivery, Refusal, Reply, Word, webhook};
+use ensue_event::ours::Command;
 use ensue_event::{Digest, Event, Key};
 use ensue_expr::{Budget, Names, Value};
 use ensue_lang::{Name, Source};
@@ -19,6 +20,7 @@ use super::ingest::tell;
 use super::{App, body};
 use crate::clock::wall;
 use crate::ingest::{Bucket, Compared, Events};
+use crate::node::Commanded;
 
 pub(crate) async fn of_default(State(app): State<App>, Path(source): Path<String>, request: Request) -> Reached {
     take(app, Name::new(Name::DEFAULT, source), request).await
@@ -92,7 +94,24 @@ async fn delivery(app: &App, name: &Name, request: Request, began: Instant) -> R
     let second = received.signed_body.filter(|_| single && named);
     let events = Events { events, dedupe: named, compared, second };
     let told = app.ingest(&text, events, began).await?;
-    Ok(tell(told, !single))
+    if received.words.is_empty() { Ok(tell(told, !single)) } else { answered(app, received.words).await }
+}
+
+/// People answered runs in another system, which vouches for them. It is told `200` whatever became of their answers:
+/// what it sent is taken. Each answer is a record with its verdict.
+async fn answered(app: &App, words: Vec<Word>) -> Reached {
+    let mut became = Vec::new();
+    for Word { run, step, shown, refuse, by, roles } in words {
+        let approve = Command::Approve { run, step: step.clone(), refuse, shown: Some(shown) };
+        let told = app.command(approve, &by, &roles, "pressed a button").await?;
+        became.push(match told {
+            Commanded::Done(position) => json!({"run": run, "step": step, "done": true, "position": position}),
+            Commanded::Refused(position, why) => {
+                json!({"run": run, "step": step, "done": false, "position": position, "why": why})
+            }
+        });
+    }
+    Ok(ok(&json!({"answers": became})))
 }
 
 /// Takes one from the budget of the source; 429 where there is none.

@@ -4,12 +4,13 @@
 const $ = (selector) => document.querySelector(selector);
 const KEY = "ensue-token";
 
-async function ask(path) {
+async function ask(path, say) {
   const token = sessionStorage.getItem(KEY);
   const headers = token ? { authorization: `Bearer ${token}` } : {};
-  const response = await fetch(path, { headers });
+  if (say) headers["content-type"] = "application/json";
+  const response = await fetch(path, { headers, method: say ? "POST" : "GET", body: say && JSON.stringify(say) });
   const body = await response.json();
-  if (response.status === 401 || response.status === 403) {
+  if (response.status === 401 || (response.status === 403 && !say)) {
     sessionStorage.removeItem(KEY);
     throw new Error(token ? body.error.message : "sign in to see more");
   }
@@ -65,7 +66,50 @@ async function why(id) {
   section.scrollIntoView({ block: "nearest" });
 }
 
+// A link to what a run asks: #/approve/RUN/STEP. Whoever follows it only looks; an answer is a press of a button, and
+// names what was shown: an approval of something else is none.
+let asked = null;
+async function approval() {
+  const found = /^#\/approve\/([^/]+)\/(.+)$/.exec(location.hash);
+  $("#approve").hidden = !found || !sessionStorage.getItem(KEY);
+  if ($("#approve").hidden) return;
+  const [run, step] = found.slice(1).map(decodeURIComponent);
+  const path = `/api/v1/runs/${encodeURIComponent(run)}`;
+  if (asked && asked.path === path && asked.step === step) return;
+  try {
+    const told = await ask(path);
+    const wait = (told.waitsFor ?? []).find((wait) => wait.person === step);
+    $("#approve-what").textContent = wait ? `${told.rule}, run ${told.id.slice(0, 12)}, asks at ${step}:`
+      : `${told.rule}, run ${told.id.slice(0, 12)}, is ${told.status} and does not ask at ${step} (any more).`;
+    $("#approve-form").hidden = !wait;
+    const shown = wait && wait.ask ? wait.ask.shown : [];
+    $("#approve-shown").replaceChildren(...shown.flatMap((one) => {
+      const [name, value] = [document.createElement("dt"), document.createElement("dd")];
+      name.textContent = one.what;
+      value.textContent = typeof one.value === "string" ? one.value : JSON.stringify(one.value);
+      return [name, value];
+    }));
+    asked = { path, step, digest: wait && wait.ask ? wait.ask.digest : undefined };
+  } catch (error) {
+    $("#approve-what").textContent = error.message;
+  }
+}
+
+$("#approve-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const refuse = event.submitter.value === "no";
+  try {
+    await ask(`${asked.path}/approve`, { step: asked.step, shown: asked.digest, refuse, reason: $("#reason").value });
+    $("#approve-answer").textContent = refuse ? "You said no." : "You said yes.";
+  } catch (error) {
+    $("#approve-answer").textContent = error.message;
+  }
+  asked = null;
+  refresh();
+});
+
 async function refresh() {
+  await approval();
   try {
     const [status, runs, events, rules] = await Promise.all([
       ask("/api/v1/status"), ask("/api/v1/runs?limit=25"), ask("/api/v1/events?limit=25"), ask("/api/v1/rules"),
@@ -112,5 +156,6 @@ $("#token-form").addEventListener("submit", (event) => {
   $("#token").value = "";
   refresh();
 });
+window.addEventListener("hashchange", () => { asked = null; $("#approve-answer").textContent = ""; refresh(); });
 refresh();
 setInterval(() => { if (sessionStorage.getItem(KEY) && !document.hidden) refresh(); }, 3000);

@@ -137,3 +137,70 @@ spec: { id: event.data.nr, webhook: { secret: "${{ secrets.HOOK }}", header: x-s
     let (status, told) = send("/hooks/named", r#"{"nr":"7"}"#).await;
     assert_eq!((status, &told["duplicate"]), (200, &json!(true)), "{told}");
 }
+
+const ASKS: &str = r#"
+kind: Source
+apiVersion: ensue.dev/v1
+metadata: { name: slack }
+spec: { slack: { signingSecret: "${{ secrets.HOOK }}", people: { U012AB3CD: [release] } } }
+---
+kind: Rule
+apiVersion: ensue.dev/v1
+metadata: { name: asks }
+spec:
+  when: { event: { type: [go] } }
+  steps:
+    - { id: may, approve: { from: [release], show: [event.data.version], timeout: 1h } }
+    - { id: done, emit: { type: gone, data: { by: "${{ steps.may.outputs.by }}" } } }
+"#;
+
+/// A button that this user presses, as Slack sends it.
+async fn press(place: &Place, user: &str, button: &str, value: &str, secret: &str) -> (u16, serde_json::Value) {
+    let payload = json!({
+        "type": "block_actions", "user": {"id": user}, "team": {"id": "T1"}, "channel": {"id": "C1"},
+        "trigger_id": format!("{user}.{button}.{value}"),
+        "actions": [{"action_id": button, "value": value, "action_ts": "1772600000.123456"}],
+    });
+    let escaped: String = payload.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let body = format!("payload={escaped}");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("v0:{now}:{body}").as_bytes());
+    let request = place
+        .http
+        .post(place.url("/hooks/slack"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("x-slack-request-timestamp", now.to_string())
+        .header("x-slack-signature", format!("v0={}", hex::encode(mac.finalize().into_bytes())));
+    read(request.body(body).send().await.unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_button_in_slack_answers_in_the_name_of_who_pressed_it() {
+    let place = Place::new(file(ASKS)).await;
+    let event = json!({"specversion": "1.0", "id": "g1", "source": "/test", "type": "go", "data": {"version": "v2"}});
+    place.send(event).await;
+    place.wait_for("dev.ensue.approval.asked", 1).await;
+    let told = place.of_type("dev.ensue.approval.asked")[0].event.to_json();
+    let text = |name: &str| told["data"][name].as_str().unwrap().to_owned();
+    let value = format!("{} {} {}", text("run"), text("step"), text("digest"));
+    // Not signed by Slack; somebody without the role; something else than what was shown; not what a button says.
+    assert_eq!(press(&place, "U012AB3CD", "ensue.approve", &value, "another secret").await.0, 401);
+    let (status, said) = press(&place, "U999", "ensue.approve", &value, HOOK_SECRET).await;
+    assert_eq!((status, &said["answers"][0]["done"]), (200, &json!(false)), "{said}");
+    assert!(said["answers"][0]["why"].as_str().unwrap().contains("slack:U999 may not answer"), "{said}");
+    let other = format!("{} {} {}", text("run"), text("step"), "0".repeat(64));
+    let (_, said) = press(&place, "U012AB3CD", "ensue.approve", &other, HOOK_SECRET).await;
+    assert_eq!(said["answers"][0]["done"], json!(false), "{said}");
+    let (status, said) = press(&place, "U012AB3CD", "ensue.refuse", "yes please", HOOK_SECRET).await;
+    assert_eq!((status, &said["error"]["code"]), (400, &json!("malformed")), "{said}");
+    assert!(place.of_type("gone").is_empty());
+    let (status, said) = press(&place, "U012AB3CD", "ensue.approve", &value, HOOK_SECRET).await;
+    assert_eq!((status, &said["answers"][0]["done"]), (200, &json!(true)), "{said}");
+    place.wait_for("gone", 1).await;
+    assert_eq!(place.of_type("gone")[0].event.to_json()["data"], json!({"by": ["slack:U012AB3CD"]}));
+    // A second press is no second yes; the presses are events like others.
+    let (_, said) = press(&place, "U012AB3CD", "ensue.refuse", &value, HOOK_SECRET).await;
+    assert_eq!(said["answers"][0]["done"], json!(false), "{said}");
+    assert_eq!(place.of_type("com.slack.block_actions").len(), 4);
+}
