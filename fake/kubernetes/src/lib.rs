@@ -1,8 +1,12 @@
 //! A fake Kubernetes API server for tests and benchmarks, built against recordings of kube-apiserver 1.36.2.
 //!
 //! It **is** one process without etcd, over plain HTTP: CRUD, lists, watches, patches, server-side apply, subresources,
-//! custom resources, RBAC, and small controllers with a stand-in kubelet. `tests/it/replay.rs` replays the recordings
-//! and says in which answers it differs.
+//! custom resources, RBAC, and small controllers with a stand-in kubelet. `tests/it/replay` replays the recordings and
+//! names each answer that differs, with the reason.
+//!
+//! Users are told by their token: `admin` may everything; `dev` what RBAC objects grant; a service account's token is
+//! issued by its `token` subresource. Any other token is 401, none is `system:anonymous`, 403. A client that sends no
+//! token over plain HTTP (kubectl does not) is the latter.
 //!
 //! It is **not** a place to run anything: no pods run, nothing is kept after the process, and what no client here uses
 //! is left out (admission webhooks, protobuf, API Priority and Fairness, conversion between versions of definitions).

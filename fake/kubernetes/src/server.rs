@@ -156,7 +156,8 @@ impl Server {
     }
 
     /// Stores objects as they are, without HTTP, checks or controllers' haste; uid, creation time and version are set.
-    /// For many objects at once. Objects of unknown kinds are skipped; the number stored is returned.
+    /// For many objects at once. Objects of unknown kinds are skipped; the number stored is returned. While the controllers
+    /// are on they act on what is stored: a pod without a node is bound, an object whose owners are not there goes.
     pub async fn put_objects(&self, objects: impl IntoIterator<Item = Value>) -> usize {
         self.shared.with(|world| {
             let mut stored = 0;

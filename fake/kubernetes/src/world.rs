@@ -16,8 +16,8 @@ use crate::store::{Key, Store};
 /// What the stand-in kubelet does with pods that are bound to a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// Pods of Jobs succeed, all others become Running and Ready; deleted pods go at once. A label
-    /// `kubelet: manual|auto|complete|fail|pull-error` on the pod decides otherwise.
+    /// Pods that are not restarted (those of Jobs) succeed, all others become Running and Ready; deleted pods go. An image
+    /// with the tag `bad` cannot be pulled. A label `kubelet: manual|auto|complete|fail|pull-error` decides otherwise.
     #[default]
     Auto,
     /// The test writes statuses itself; deleted pods still go away.

@@ -381,7 +381,7 @@ impl World {
         if kind.custom.is_some() && text(&new, "resourceVersion").is_empty() {
             new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
         }
-        let new = decode(kind, new, options).map_err(|failure| patched(kind, name, failure))?;
+        let new = decode(kind, new.clone(), options).map_err(|failure| undecoded(&new, failure))?;
         self.update(kind, &old, new, options, false)
     }
 
@@ -488,16 +488,66 @@ fn check_name(object: &Value, name: &str) -> Result<(), Failure> {
     Err(Failure::bad_request(message))
 }
 
-/// A patch whose result does not decode is 422, not 400.
-fn patched(kind: &Kind, name: &str, failure: Failure) -> Failure {
+/// A patch whose result does not decode is 422, not 400, and tells the whole result.
+fn undecoded(object: &Value, failure: Failure) -> Failure {
     let text = failure.message.split_once("cannot be handled as a").and_then(|(_, rest)| rest.split_once(": "));
     match text {
         Some((_, why)) if !why.starts_with("strict") => {
-            let cause = cause("FieldValueInvalid", "patch", format!("Invalid value: {why}"));
-            Failure::invalid_kind(&kind.group, &kind.kind, name, vec![cause])
+            let message = format!("Invalid value: {}: {why}", Value::from(in_order(object)));
+            Failure::invalid_kind("", "", "", vec![cause("FieldValueInvalid", "patch", message)])
         }
         _ => failure,
     }
+}
+
+/// The fields of metadata, and of an entry of managedFields, in the order of the Go types.
+const ORDER: &[&str] = &[
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+    "manager",
+    "operation",
+    "apiVersion",
+    "time",
+    "fieldsType",
+    "fieldsV1",
+    "subresource",
+];
+
+/// JSON as the server holds an object that it patches: maps by key, metadata as its type.
+fn in_order(object: &Value) -> String {
+    let write = |value: &Value, inner: &dyn Fn(&str, &Value) -> String| {
+        let mut fields: Vec<(&String, &Value)> = value.as_object().into_iter().flatten().collect();
+        fields.sort_by_key(|(name, _)| ORDER.iter().position(|one| one == name));
+        let fields: Vec<String> = fields
+            .into_iter()
+            .map(|(name, one)| format!("{}:{}", Value::from(name.as_str()), inner(name, one)))
+            .collect();
+        format!("{{{}}}", fields.join(","))
+    };
+    let plain = |_: &str, value: &Value| value.to_string();
+    let metadata = |name: &str, value: &Value| match (name, value.as_array()) {
+        ("managedFields", Some(entries)) => {
+            format!("[{}]", entries.iter().map(|entry| write(entry, &plain)).collect::<Vec<_>>().join(","))
+        }
+        _ => value.to_string(),
+    };
+    let fields = object.as_object().into_iter().flatten().map(|(name, value)| {
+        let text = if name == "metadata" { write(value, &metadata) } else { value.to_string() };
+        format!("{}:{text}", Value::from(name.as_str()))
+    });
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
 }
 
 /// `force` and `fieldManager` where they do not belong.

@@ -212,6 +212,7 @@ fn compare_at(maps: &mut Maps, recorded: &Value, found: &Value, path: &str, uid:
                         compare_at(maps, &sorted(value).into(), &sorted(other).into(), &here, &uid, into);
                     }
                     ("items" | "rows", ..) => compare_items(maps, value, other, &here, into),
+                    ("causes" | "message", ..) => compare_causes(maps, value, other, &here, into),
                     _ => compare_at(maps, value, other, &here, &uid, into),
                 }
             }
@@ -249,6 +250,38 @@ fn compare_at(maps: &mut Maps, recorded: &Value, found: &Value, path: &str, uid:
         _ if recorded == found => {}
         _ => tell(format!("recorded {}, found {}", short(recorded), short(found))),
     }
+}
+
+/// Causes of a custom object come in the order of a Go map, which is another each time; so does the list in the message.
+fn compare_causes(maps: &mut Maps, recorded: &Value, found: &Value, path: &str, into: &mut Vec<Difference>) {
+    let (mut trial, mut differences) = (maps.clone(), Vec::new());
+    compare_at(&mut trial, recorded, found, path, "", &mut differences);
+    let in_order = |value: &Value| match value {
+        Value::Array(causes) => {
+            let mut causes = causes.clone();
+            causes.sort_by_key(Value::to_string);
+            Value::from(causes)
+        }
+        Value::String(text) => match text.split_once(" is invalid: [") {
+            Some((start, list)) => {
+                let mut parts: Vec<&str> = list.trim_end_matches(']').split(", ").collect();
+                parts.sort_unstable();
+                Value::from(format!("{start} is invalid: {}", parts.join(", ")))
+            }
+            None => value.clone(),
+        },
+        other => other.clone(),
+    };
+    if !differences.is_empty() {
+        let mut again = Vec::new();
+        let mut other = maps.clone();
+        compare_at(&mut other, &in_order(recorded), &in_order(found), path, "", &mut again);
+        if again.is_empty() {
+            (trial, differences) = (other, again);
+        }
+    }
+    *maps = trial;
+    into.extend(differences);
 }
 
 /// Lists are in the order of names, and names are made up: each item is compared with the one that is like it.

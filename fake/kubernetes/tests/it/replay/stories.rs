@@ -14,7 +14,6 @@ use super::exchange::Exchange;
 /// Exchanges that are not equal, or not replayed, each with the reason. A `*` ends a start of names.
 pub(super) const REASONS: &[(&str, &str)] = &[
     ("crd/02-watch-established", "the deletion was tried twice: `storage is (re)initializing` at the first time"),
-    ("crd/09-custom-invalid-422", "the causes are in the order of a Go map, which is another each time"),
     ("delete/00-watch-*", "how many statuses lie between two is a matter of time"),
     ("deployment/00-watch-*", "how many statuses lie between two is a matter of time"),
     ("deployment/10-kubectl-rollout-status-03-get", "how many statuses lie between two is a matter of time"),
@@ -25,7 +24,6 @@ pub(super) const REASONS: &[(&str, &str)] = &[
     ("job/17-cronjob-get", "there is no CronJob controller"),
     ("job/18-list-jobs", "there is no CronJob controller"),
     ("job/19-kubectl-create-job-from-*", "there is no CronJob controller; the request was protobuf and is cut out"),
-    ("lease/11-bad-microtime-422", "the message holds the patched object in the order of Go's fields"),
     ("patch/merge-patch-spec-status-ignored", "the controller had written a revision and not yet the status of it"),
     ("pod-status/spec-immutable-422", "the message holds a difference as Go prints its internal type"),
 ];
