@@ -4,7 +4,7 @@
 //! the product, and builds in seconds: it knows the crates by their files and by `cargo metadata`, and imports none.
 //!
 //! Map: [`workspace`] (what there is) and [`shell`] (running programs) → [`ci`], which is [`tidy`] + [`test`](mod@test) (with
-//! [`servers`]) + [`reference`](mod@reference) (with [`rules`]) → [`sim`], [`crash`], [`bench`](mod@bench) (with [`peers`]).
+//! [`servers`]) + [`kubernetes`] → [`reference`](mod@reference) (with [`rules`]) → [`sim`], [`crash`], [`bench`](mod@bench) (with [`peers`]).
 
 mod shell;
 mod workspace;
@@ -17,6 +17,7 @@ mod test;
 
 mod bench;
 mod crash;
+mod kubernetes;
 mod peers;
 mod reference;
 mod rules;
@@ -53,6 +54,12 @@ const COMMANDS: &[Command] = &[
         usage: "[CARGO TEST ARGUMENT]...",
         about: "all tests, against the real servers that can be had; says by name what was skipped",
         run: test::run,
+    },
+    Command {
+        name: "test-kubernetes",
+        usage: "[TEST FILTER]...",
+        about: "the tests of Kubernetes against the cluster that KUBECONFIG names, in namespaces of their own",
+        run: kubernetes::test,
     },
     Command {
         name: "sim",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use ensue_event::ours::Failure;
@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::failure::{self, Subject};
 use super::kind::{Kind, Kinds};
@@ -23,6 +24,9 @@ use crate::world::World;
 
 /// How much of an answer is read that is wanted whole: an object is at most a few MiB, a page of 500 of them less.
 const MAX_BODY: usize = 64 << 20;
+/// An API server gives up on a request after a minute; one that is silent for longer is not there any more.
+const PATIENCE: Duration = Duration::from_secs(65);
+const NO_ANSWER: &str = "it did not answer for more than a minute";
 /// How much of a refusal is read.
 const MAX_REFUSAL: usize = 1 << 20;
 
@@ -328,7 +332,11 @@ impl Cluster {
         for (name, value) in &self.identity {
             request.headers_mut().append(name, value.clone());
         }
-        let response = self.shared.client.send(request).await.map_err(|why| {
+        let Ok(response) = timeout(PATIENCE, self.shared.client.send(request)).await else {
+            self.outdated();
+            return Err(failure::broke_off(&subject, NO_ANSWER, ask.repeatable));
+        };
+        let response = response.map_err(|why| {
             self.outdated();
             failure::unanswered(&subject, &why, ask.repeatable)
         })?;
@@ -355,7 +363,11 @@ impl Cluster {
 
 async fn read(mut body: Body, subject: &Subject, most: usize, repeatable: bool) -> Result<Bytes, Failure> {
     let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    loop {
+        let Ok(frame) = timeout(PATIENCE, body.frame()).await else {
+            return Err(failure::broke_off(subject, NO_ANSWER, repeatable));
+        };
+        let Some(frame) = frame else { return Ok(all.freeze()) };
         let frame = frame.map_err(|why| failure::unanswered(subject, &why, repeatable))?;
         if let Ok(data) = frame.into_data() {
             if all.len() + data.len() > most {
@@ -365,5 +377,4 @@ async fn read(mut body: Body, subject: &Subject, most: usize, repeatable: bool) 
             all.extend_from_slice(&data);
         }
     }
-    Ok(all.freeze())
 }

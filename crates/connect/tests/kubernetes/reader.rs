@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::cluster::Kit;
 
 /// How long anything is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The log.
 #[derive(Default)]

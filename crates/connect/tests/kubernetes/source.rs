@@ -52,6 +52,34 @@ async fn a_pod_comes_fails_and_goes() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_pod_belongs_to_is_known_after_a_stop_too() {
+    with("whom_a_pod_belongs_to", |kit| async move {
+        let (log, store) = begin();
+        let owned = |name: &str, kind: &str, owner: &Value| {
+            let (owner, uid) = (&owner["metadata"]["name"], &owner["metadata"]["uid"]);
+            let by = json!({"apiVersion": "v1", "kind": kind, "name": owner, "uid": uid, "controller": true});
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "ownerReferences": [by]}})
+        };
+        let top = kit.config_map("top", json!({}), json!({})).await;
+        let middle = kit.create(&kit.at("configmaps"), owned("middle", "ConfigMap", &top)).await;
+        let mut config = settings(&kit, &["configmaps"]);
+        config["events"] = json!(true);
+        let reading = read(&kit, &log, &store, config.clone());
+        log.caught_up(1).await;
+        reading.kill().await;
+        let _reading = read(&kit, &log, &store, config);
+        log.caught_up(2).await;
+        kit.create(&kit.at("configmaps"), owned("bottom", "ConfigMap", &middle)).await;
+        log.has("configmap.added bottom").await;
+        let all = log.all();
+        let owners = of(&all, "configmap.added", "bottom")["owners"].as_array().unwrap();
+        let names: Vec<&Value> = owners.iter().map(|owner| &owner["name"]).collect();
+        assert_eq!(names, ["middle", "top"]);
+    })
+    .await;
+}
+
 /// What a stop must not lose: changes of all sorts, made by this.
 async fn changes(kit: &Kit) {
     kit.patch(&format!("{}/changed", kit.at("configmaps")), json!({"data": {"key": "two"}})).await;

@@ -277,6 +277,7 @@ async fn locks_are_shown_with_their_holders() {
         place.send(order(id, 100)).await;
     }
     sink.wait(1).await;
+    place.wait_for("dev.ensue.rule.fired", 3).await;
     assert!(place.node.settled().await);
     let (_, locks) = place.get("/api/v1/locks").await;
     let lock = &locks["locks"][0];

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use ensue_event::Time;
 use serde_json::Value;
 
 use crate::pull::{Rows, Store, StoreError};
@@ -47,14 +48,18 @@ impl Shelf {
         format!("{what}/{}/{uid}", self.watch).into_bytes()
     }
 
-    /// The version of the cluster up to which all is known; nothing before the first list is whole.
-    pub(super) fn version(&self) -> Result<Option<String>, StoreError> {
-        Ok(self.store.get(&self.key('v', ""))?.and_then(|bytes| String::from_utf8(bytes).ok()))
+    /// The version of the cluster up to which all is known, and when that was; nothing before the first list is whole.
+    pub(super) fn version(&self) -> Result<Option<(String, Time)>, StoreError> {
+        let row = self.store.get(&self.key('v', ""))?.and_then(|bytes| String::from_utf8(bytes).ok());
+        Ok(row.and_then(|row| {
+            let (at, version) = row.split_once(' ')?;
+            Some((version.to_owned(), Time(at.parse().ok()?)))
+        }))
     }
 
-    /// The row that says up to which version all is known.
-    pub(super) fn set_version(&self, version: &str, rows: &mut Rows) {
-        rows.push((self.key('v', ""), Some(version.as_bytes().to_vec())));
+    /// The row that says up to which version all is known, as of now.
+    pub(super) fn set_version(&self, version: &str, now: Time, rows: &mut Rows) {
+        rows.push((self.key('v', ""), Some(format!("{} {version}", now.micros()).into_bytes())));
     }
 
     /// What is known of an object.
@@ -139,10 +144,10 @@ mod tests {
         }
         let bytes: usize = rows.iter().skip(2).filter_map(|(_, value)| value.as_ref()).map(Vec::len).sum();
         assert!(bytes / 599 < 200, "{}", bytes / 599);
-        shelf.set_version("17", &mut rows);
+        shelf.set_version("17", Time(5), &mut rows);
         store.commit(rows).unwrap();
         let shelf = Shelf::open(Arc::clone(&store), "w".into()).unwrap();
-        assert_eq!(shelf.version().unwrap().as_deref(), Some("17"));
+        assert_eq!(shelf.version().unwrap(), Some(("17".to_owned(), Time(5))));
         assert_eq!(shelf.get(&format!("{:036}", 3)).unwrap(), Some(Known { object: pod(3), marked: Some(7) }));
         let (mut seen, mut from) = (0, String::new());
         loop {

@@ -43,8 +43,9 @@ const LONG_SILENCE: Duration = Duration::from_secs(330);
 const FIRST_LINE: Duration = Duration::from_secs(30);
 /// A stream that says nothing for so long has said all that was missed.
 const PAUSE: Duration = Duration::from_millis(300);
-/// What is not permitted or not there is not asked for more often than this.
-const BARRED: Duration = Duration::from_secs(5);
+/// How long it takes until what is not permitted is asked for again, and what is not there: that is one small request.
+const DENIED: Duration = Duration::from_secs(5);
+const ABSENT: Duration = Duration::from_secs(1);
 
 /// What all watches of a source share.
 pub(super) struct Shared<'f> {
@@ -98,6 +99,10 @@ pub(super) struct Watch {
     paged: bool,
     /// What is known is too old to be followed.
     outdated: bool,
+    /// That something may be missing because of that is told.
+    told: bool,
+    /// Who belongs to whom was taken from what is known.
+    recalled: bool,
 }
 
 /// What is read and not yet durable.
@@ -130,6 +135,8 @@ impl Watch {
             happenings: None,
             paged: false,
             outdated: false,
+            told: false,
+            recalled: false,
         }
     }
 
@@ -152,12 +159,17 @@ impl Watch {
                 Err(Stop::Ended) => return Ended,
                 Err(Stop::Failed(failure)) => failure,
             };
-            let barred = matches!(failure.name.as_str(), "Denied" | "NotServed");
-            if failure.name == "Gone" {
-                self.outdated = true;
+            let barred = match failure.name.as_str() {
+                "Denied" => Some(DENIED),
+                "NotServed" => Some(ABSENT),
+                _ => None,
+            };
+            if failure.name == "Gone" && !std::mem::replace(&mut self.outdated, true) {
                 continue;
             }
-            if barred && let Some(way) = &mut self.happenings {
+            if barred.is_some()
+                && let Some(way) = &mut self.happenings
+            {
                 *way = (*way + 1) % 2;
                 if *way != 0 {
                     continue;
@@ -167,7 +179,7 @@ impl Watch {
                 return Ended;
             }
             let asked = failure.retry_after.map(|span| span.to_std());
-            sleep(backoff.next(if barred { Some(asked.unwrap_or(BARRED)) } else { asked })).await;
+            sleep(backoff.next(asked.or(barred))).await;
         }
     }
 
@@ -185,16 +197,20 @@ impl Watch {
         let resource = if self.happenings.is_some() { "events".to_owned() } else { kind.resource() };
         let key = self.resource.key(&resource, self.namespace.as_deref());
         let shelf = Shelf::open(Arc::clone(&feed.store), key)?;
-        let mut version = shelf.version()?;
-        let mut listing = None;
-        if version.is_none() || self.outdated {
-            if version.is_some() {
-                // What was between is not told: only how it differs now from what was known.
-                let view = feed.status.view();
-                feed.gap(view.disconnected_since.or(view.last_event).unwrap_or_else(|| feed.intake.now())).await?;
-            }
-            listing = Some(Listing { seen: BTreeSet::new(), first: version.is_none() });
+        let known = shelf.version()?;
+        if !std::mem::replace(&mut self.recalled, true) && known.is_some() {
+            recall(shared, &shelf)?;
         }
+        let mut listing = None;
+        if known.is_none() || self.outdated {
+            if let (Some((_, at)), false) = (&known, self.told) {
+                // What was between is not told: only how it differs now from what was known.
+                feed.gap(*at).await?;
+                self.told = true;
+            }
+            listing = Some(Listing { seen: BTreeSet::new(), first: known.is_none() });
+        }
+        let mut version = known.map(|(version, _)| version);
         if let (Some(list), true) = (&mut listing, self.paged) {
             version = Some(self.pages(shared, &cluster, &kind, &shelf, list).await?);
             listing = None;
@@ -286,7 +302,7 @@ impl Watch {
             self.flush(shared, shelf, &mut batch).await?;
         }
         let mut batch = Batch { version: Some(version.to_owned()), ..Batch::default() };
-        self.outdated = false;
+        (self.outdated, self.told) = (false, false);
         self.flush(shared, shelf, &mut batch).await
     }
 
@@ -539,7 +555,7 @@ impl Watch {
             }
         }
         if let Some(version) = version.filter(|version| !version.is_empty()) {
-            shelf.set_version(&version, &mut rows);
+            shelf.set_version(&version, shared.feed.intake.now(), &mut rows);
         }
         if rows.is_empty() {
             return Ok(());
@@ -578,6 +594,17 @@ fn part(kind: &str, namespace: Option<&str>) -> String {
     match namespace {
         Some(namespace) => format!("{kind} in {namespace}"),
         None => kind.to_owned(),
+    }
+}
+
+/// Who belongs to whom, from what is known: after a start nothing need change before it is asked for.
+fn recall(shared: &Shared<'_>, shelf: &Shelf) -> Result<(), StoreError> {
+    let mut from = String::new();
+    loop {
+        let page = shelf.after(&from)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        from.clone_from(last);
+        page.iter().for_each(|(_, known)| shared.sender.owners.note(&known.object));
     }
 }
 
