@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::kinds::{Kind, Subresource};
 use crate::world::World;
 
-/// A part of the order in which the server tells its groups.
+/// The named groups, in the order in which the server tells them.
 fn groups(world: &World) -> Vec<&str> {
     let mut groups: Vec<&str> = Vec::new();
     for kind in world.kinds().filter(|kind| !kind.group.is_empty()) {

@@ -66,7 +66,7 @@ impl Kind {
         self.subresources.iter().find(|one| one.name == name)
     }
 
-    /// The group in which its objects are kept.
+    /// Whether its objects are kept there.
     pub(crate) fn is(&self, storage: &str) -> bool {
         &*self.storage == storage
     }

@@ -55,7 +55,7 @@ pub(crate) struct World {
     /// What containers wrote, by namespace, pod and container.
     pub(crate) logs: BTreeMap<(String, String, String), String>,
     pub(crate) settings: Settings,
-    /// What the kubelet waits for with a pod, and since when.
+    /// What the kubelet waits for with a pod, and since when; of an autoscaler, its last sync.
     pub(crate) pods: BTreeMap<Key, (String, Duration)>,
     /// How often an owner was refused a pod.
     pub(crate) tries: BTreeMap<Key, u32>,
@@ -73,8 +73,8 @@ pub(crate) struct World {
     pub(crate) secret: String,
 }
 
-/// The group and version by which controllers and bulk loading name a resource.
-pub(crate) const SYSTEM_NAMESPACES: &[&str] = &["default", "kube-node-lease", "kube-public", "kube-system"];
+/// The namespaces of a new cluster.
+const SYSTEM_NAMESPACES: &[&str] = &["default", "kube-node-lease", "kube-public", "kube-system"];
 
 impl World {
     pub(crate) fn new() -> World {

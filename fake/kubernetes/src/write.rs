@@ -116,7 +116,7 @@ pub(crate) fn decode(kind: &Kind, mut object: Value, options: &mut Options) -> R
     Ok(object)
 }
 
-/// Without those two fields an object is as it was read.
+/// Whether a write changes nothing but versions and times of owners; then it is none.
 fn same(old: &Value, new: &Value) -> bool {
     let bare = |object: &Value| {
         let mut copy = object.clone();

@@ -11,7 +11,6 @@ use tokio::net::TcpStream;
 /// An answer whose body is still coming.
 pub(crate) struct Open {
     pub(crate) status: u16,
-    #[allow(dead_code)]
     pub(crate) headers: HeaderMap,
     body: Incoming,
     buffer: Vec<u8>,
