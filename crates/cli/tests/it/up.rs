@@ -37,6 +37,46 @@ fn seen(up: &Up, kind: &str) -> Value {
 }
 
 #[test]
+fn a_cluster_that_cannot_be_reached_is_said_by_sources_and_doctor() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    // Nothing listens there.
+    let cluster = "{ name: c, cluster: { server: \"http://127.0.0.1:1\" } }";
+    let context = "{ name: c, context: { cluster: c, user: u } }";
+    fs::write(
+        &kubeconfig,
+        format!("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{cluster}]\ncontexts: [{context}]\nusers: []\n"),
+    )
+    .unwrap();
+    let up = Up::start(&format!(
+        r#"
+apiVersion: ensue.dev/v1
+kind: Connection
+metadata: {{ name: prod }}
+spec: {{ kubernetes: {{ kubeconfig: {} }} }}
+---
+apiVersion: ensue.dev/v1
+kind: Source
+metadata: {{ name: cluster }}
+spec: {{ kubernetes: {{ connection: prod }} }}
+"#,
+        kubeconfig.display()
+    ));
+    seen(&up, "dev.ensue.source.disconnected");
+    let (code, out, _) = up.run(&["sources", "--output", "table"]);
+    assert_eq!(code, 0);
+    for part in ["default/cluster", "kubernetes", "disconnected since", "cannot be reached"] {
+        assert!(out.contains(part), "`{part}` is not in\n{out}");
+    }
+    let (code, out, err) = up.run(&["doctor", "--output", "table"]);
+    assert_ne!(code, 0);
+    for part in ["error", "connection default/prod: the cluster cannot be reached", "source default/cluster"] {
+        assert!(out.contains(part), "`{part}` is not in\n{out}");
+    }
+    assert!(err.contains("things are wrong"), "{err}");
+}
+
+#[test]
 fn what_a_storm_parks_is_listed_and_let_go() {
     let up = Up::start(
         r#"

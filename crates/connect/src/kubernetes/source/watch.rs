@@ -252,7 +252,7 @@ impl Watch {
             if !next.is_empty() {
                 ask = ask.query("continue", &next);
             }
-            let page = match cluster.send(ask).await {
+            let mut page = match cluster.send(ask).await {
                 Ok(page) => page,
                 // The list took too long; the server says how to go on with what there is now.
                 Err(failure) if failure.name == "Gone" && !text(&failure.details, &["continue"]).is_empty() => {
@@ -265,7 +265,7 @@ impl Watch {
             version.get_or_insert_with(|| text(&page, &["metadata", "resourceVersion"]).to_owned());
             let mut batch = Batch::default();
             let (api_version, of) = (kind.api_version(), kind.kind.clone());
-            if let Some(Value::Array(items)) = page.get("items").cloned() {
+            if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
                 for mut object in items {
                     // Objects in a list do not say what they are.
                     if let Some(fields) = object.as_object_mut() {
