@@ -92,6 +92,7 @@ async function approval() {
     asked = { path, step, digest: wait && wait.ask ? wait.ask.digest : undefined };
   } catch (error) {
     $("#approve-what").textContent = error.message;
+    $("#approve-form").hidden = true;
   }
 }
 
