@@ -72,7 +72,7 @@ fn rules() -> String {
             out,
             "---\napiVersion: ensue.dev/v1\nkind: Rule\nmetadata: {{ name: rule-{rule} }}\nspec:\n  \
              when: {{ event: {{ type: [com.example.made.{rule}], data: {{ stage: [prod] }} }}, key: event.data.service }}\n  \
-             let: {{ service: event.data.service, size: event.data.sizes.map(s, s * 2) }}\n  if: let.size[0] > 1\n  \
+             let: {{ service: event.data.service, size: \"event.data.sizes.map(s, s * 2)\" }}\n  if: let.size[0] > 1\n  \
              dedupe: {{ window: 10m }}\n  steps:\n    \
              - id: put\n      uses: http/request\n      connection: api\n      \
              with: {{ method: PUT, path: \"/services/${{{{ let.service }}}}\", body: {{ size: \"${{{{ let.size }}}}\" }} }}\n      \

@@ -30,7 +30,7 @@ const KINDS: &[(&str, &str)] = &[
         "uses: http/request, connection: nobody, with: { method: PUT, path: /a, body: { number: \"${{ event.data.number }}\" } }, retry: { max: 4, initial: 12h, cap: 12h }",
     ),
     ("a time", "wait: 12h"),
-    ("an event", "wait: { for: { event: { type: [bench.never] }, key: event.data.service }, timeout: 12h }"),
+    ("an event", "wait: { for: { event: { type: [bench.never] } }, timeout: 12h }"),
 ];
 
 pub(crate) fn run(mut words: Arguments) -> Result {

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use ensue_engine::decide::firing;
 use ensue_engine::{Decision, Engine, Outcome, Past, Verdict};
 use ensue_event::ours::{
-    ActionAnswered, ActionUncertain, Answer, Attempt, Backfill, Command, ConfigApplied, ConfigFile, Mode, Operator,
-    Ours, RuleFired, Tick,
+    ActionAnswered, ActionStarted, ActionUncertain, Answer, Attempt, Backfill, Command, ConfigApplied, ConfigFile,
+    Mode, Operator, Ours, RuleFired, Tick,
 };
 use ensue_event::{Emission, Event, Key, Origin, Position, Record, Time, ours};
+use ensue_lang::catalog::Idempotency;
 use ensue_rule::View;
 use serde_json::{Value, json};
 
@@ -130,6 +131,9 @@ struct Pass<'a> {
     now: BTreeMap<Key, Key>,
     then: BTreeMap<Key, Key>,
     assumed: BTreeMap<(String, String, String), u64>,
+    /// Attempts that may not be repeated blindly, by run of then, step and number: each leaves when it left then. What
+    /// has left is held by no freeze.
+    leave: BTreeMap<(Key, String, u32), Attempt>,
 }
 
 /// Goes through the history once.
@@ -163,6 +167,7 @@ pub(super) fn run(orders: Orders<'_>, doing: &'static str, progress: &mut dyn Fn
         now: BTreeMap::new(),
         then: BTreeMap::new(),
         assumed: BTreeMap::new(),
+        leave: BTreeMap::new(),
     };
     pass.through(doing, progress)
 }
@@ -262,7 +267,13 @@ impl Pass<'_> {
                 let told = ActionUncertain { of: expected.of, reason: told.reason };
                 Some((Origin::Node, Ours::from(told).event(record.event.id.clone(), &record.event.source)))
             }
-            Ok(Ours::ActionStarted(told)) => self.overhear(record, told.of.run),
+            Ok(Ours::ActionStarted(told)) => {
+                let Some(of) = self.leave.remove(&(told.of.run, told.of.step.clone(), told.of.attempt)) else {
+                    return Ok(self.overhear(record, told.of.run));
+                };
+                let told = ActionStarted { of, ..told };
+                Some((Origin::Node, Ours::from(told).event(record.event.id.clone(), &record.event.source)))
+            }
             Ok(Ours::Operator(operator)) => match self.command(&operator) {
                 Some(command) => {
                     let told = Operator { command, ..operator };
@@ -493,6 +504,9 @@ impl Pass<'_> {
             self.found.steps.entry(label).or_default().entry(effect.step.clone()).or_insert(does);
         }
         if let Some(run) = self.then.get(&effect.run).copied() {
+            if effect.idempotency == Idempotency::None {
+                self.leave.insert((run, effect.step.clone(), effect.attempt), of.clone());
+            }
             let outcome = self.outcomes.get_mut(&(run, effect.step.clone(), effect.attempt));
             if let Some((then, position)) = outcome.and_then(VecDeque::pop_front) {
                 let expected = Expected { of, run, effect: then };

@@ -27,3 +27,11 @@ fn twenty_seeds_hold_what_is_promised_and_are_the_same_twice() {
     assert!(fired.keys().eq(rules.map(|rule| format!("default/{rule}")).iter()), "{fired:?}");
     assert!(fired.values().all(|times| *times > 0), "{fired:?}");
 }
+
+/// A freeze that is thawed with discard while a step has left that may not be repeated: a replay held it, and so its run
+/// was cancelled there.
+#[test]
+fn what_has_left_is_held_in_no_replay() {
+    let found = sim::run(780, 400);
+    assert_eq!(found.violations, Vec::<String>::new(), "{}", found.told);
+}
