@@ -6,7 +6,7 @@ use ensue_engine::decide::firing;
 use ensue_engine::{Decision, Engine, Outcome, Past, Verdict};
 use ensue_event::ours::{
     ActionAnswered, ActionStarted, ActionUncertain, Answer, Attempt, Backfill, Command, ConfigApplied, ConfigFile,
-    Mode, Operator, Ours, RuleFired, Tick,
+    Mode, Operator, Ours, RecordQuarantined, RuleFired, Tick,
 };
 use ensue_event::{Emission, Event, Key, Origin, Position, Record, Time, ours};
 use ensue_lang::catalog::Idempotency;
@@ -285,8 +285,15 @@ impl Pass<'_> {
                 let told = Backfill { from: place::moved(told.from), to: place::moved(told.to), rule: told.rule };
                 (Origin::Node, Ours::from(told).event(record.event.id.clone(), SOURCE))
             }),
-            // What could not be folded then may be now.
-            Ok(Ours::RecordQuarantined(_)) | Err(_) => self.hear(record),
+            // What could not be folded then may be now; an answer then left its step uncertain.
+            Ok(Ours::RecordQuarantined(told)) => match self.expected.remove(&record.position) {
+                Some(expected) => {
+                    let told = unfolded(told, expected.of);
+                    Some((Origin::Node, Ours::from(told).event(record.event.id.clone(), &record.event.source)))
+                }
+                None => self.hear(record),
+            },
+            Err(_) => self.hear(record),
             Ok(_) => as_it_is(),
         })
     }
@@ -547,6 +554,10 @@ impl Pass<'_> {
                 self.expect(&expected);
                 Some(Ours::from(ActionUncertain { of: expected.of, reason: then.reason }).event(id, SOURCE))
             }
+            Some(Ours::RecordQuarantined(then)) => {
+                let id = format!("{}.{}.unfolded", expected.of.effect, expected.of.attempt);
+                Some(Ours::from(unfolded(then, expected.of)).event(id, SOURCE))
+            }
             _ => None,
         };
         self.answers.extend(event);
@@ -596,6 +607,11 @@ fn heard() -> Origin {
 fn told(of: Attempt, answer: Answer) -> Event {
     let id = format!("{}.{}.answered", of.effect, of.attempt);
     Ours::from(ActionAnswered { of, answer, began: None, log: None }).event(id, SOURCE)
+}
+
+/// An answer that could not be folded then: nor is it here.
+fn unfolded(then: RecordQuarantined, of: Attempt) -> RecordQuarantined {
+    RecordQuarantined { position: place::moved(then.position), answer: Some(of), firing: None, ..then }
 }
 
 /// A verdict in positions of the history.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use ensue_event::ours::{ConfigApplied, Ours, RuleFired, Took};
+use ensue_event::ours::{ConfigApplied, Ours, RecordQuarantined, RuleFired, Took};
 use ensue_event::{Digest, Emission, Key, Origin, Position, Record, Time};
 use serde_json::Value;
 
@@ -119,11 +119,21 @@ impl Recorded {
     fn note(&mut self, record: &Record, from: Position) {
         let Origin::Emitted(place) = record.origin else {
             match &*record.event.kind {
-                "dev.ensue.action.answered" | "dev.ensue.action.uncertain" => match Ours::of(&record.event) {
-                    Ok(Ours::ActionAnswered(told)) => self.outcome(told.of, record.position),
-                    Ok(Ours::ActionUncertain(told)) => self.outcome(told.of, record.position),
-                    _ => {}
-                },
+                "dev.ensue.action.answered" | "dev.ensue.action.uncertain" | "dev.ensue.record.quarantined" => {
+                    match Ours::of(&record.event) {
+                        Ok(Ours::ActionAnswered(told)) => self.outcome(told.of, record.position),
+                        Ok(Ours::ActionUncertain(told)) => self.outcome(told.of, record.position),
+                        Ok(Ours::RecordQuarantined(RecordQuarantined { position, answer: Some(of), .. })) => {
+                            // What the fold of then went by is not the answer, but that it could not be folded.
+                            let place = (of.run, of.step.clone(), of.attempt);
+                            if let Some(known) = self.outcomes.get_mut(&place) {
+                                known.retain(|(_, at)| *at != position);
+                            }
+                            self.outcome(of, record.position);
+                        }
+                        _ => {}
+                    }
+                }
                 _ => {}
             }
             return;
