@@ -13,7 +13,7 @@
 //!   grace, killed; [`Silence`] says when nothing is left of it.
 //! - What a call says while it goes on is redacted before it leaves this crate, also where a secret is cut in two.
 //!
-//! Map, in the order in which data meets it: [`source`] (what a delivery becomes) and [`pull`] (what
+//! Map, in the order in which data meets it: [`source`] (what a delivery becomes) and [`mod@pull`] (what
 //! ensue reads itself) → `github`, `registry`, `webhook`, the
 //! source half of `http`, and [`schedule`] → [`secrets`] → [`Log`] (what a call says meanwhile) → [`action`] and [`world`] (a call becomes an answer) → [`net`]
 //! (going out over HTTP) and `process` (running programs) → `http`, [`git`],

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::action::{denied, wrong};
 use crate::secrets::{Resolved, Secrets};
 
-/// Impersonation (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation).
+/// Impersonation (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation>).
 const USER: HeaderName = HeaderName::from_static("impersonate-user");
 const GROUP: HeaderName = HeaderName::from_static("impersonate-group");
 

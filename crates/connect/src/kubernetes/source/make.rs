@@ -165,7 +165,8 @@ mod tests {
 
     fn deployment(generation: i64, version: &str, mark: Option<&str>) -> Value {
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop", "uid": "u",
-            "generation": generation, "resourceVersion": version, "annotations": {CAUSE: mark}}})
+            "generation": generation, "resourceVersion": version, "annotations": {CAUSE: mark}},
+            "status": {"seen": version}})
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! a stop, a lost connection or a version that the server has forgotten the difference can be told: nothing that was
 //! changed in between is missed, and since ids are the same each time, nothing is told twice.
 //!
-//! Map, in the order in which an object meets it: [`spec`] (what is watched) → [`watch`] (list, stream, again) →
-//! [`clean`] (what is not kept) → [`known`] (the version before) → [`diff`], [`owners`], [`facts`] → [`make`] (the
-//! events); [`happening`] for Events; [`live`] (what the parts say together).
+//! Map, in the order in which an object meets it: `spec` (what is watched) → `watch` (list, stream, again) →
+//! `clean` (what is not kept) → `known` (the version before) → `diff`, `owners`, `facts` → `make` (the
+//! events); `happening` for Events; `live` (what the parts say together).
 
 mod clean;
 mod diff;
