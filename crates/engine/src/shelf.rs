@@ -49,8 +49,12 @@ pub trait Slot<V>: Debug + Sized {
     fn is_cold(&self) -> bool {
         false
     }
-    /// Takes note of the bytes that the store got. True if the row may be kept as them.
-    fn written(&mut self, _bytes: &[u8]) -> bool {
+    /// Takes note of the bytes that the store got, in the write of this number. True if the row may be kept as them.
+    fn written(&mut self, _bytes: &[u8], _write: u64) -> bool {
+        false
+    }
+    /// Whether that was its last write: what was written since is still needed as it is.
+    fn is_of(&self, _write: u64) -> bool {
         false
     }
     /// Keeps the bytes alone, if the store has them.
@@ -78,16 +82,18 @@ impl<V: RowValue + Debug> Slot<V> for Arc<V> {
 pub struct Shelved<V> {
     /// As the store has it; empty before it does.
     bytes: Arc<[u8]>,
+    /// The number of the write in which it got them.
+    write: u64,
     value: OnceLock<Arc<V>>,
 }
 
 impl<V: RowValue + Debug> Slot<V> for Shelved<V> {
     fn new(value: Arc<V>) -> Shelved<V> {
-        Shelved { bytes: Arc::default(), value: OnceLock::from(value) }
+        Shelved { bytes: Arc::default(), write: 0, value: OnceLock::from(value) }
     }
     fn loaded(bytes: &[u8]) -> Result<Shelved<V>, String> {
         // Kept first and then tried: what the trial takes lies above it in memory, and goes again.
-        let kept = Shelved { bytes: bytes.into(), value: OnceLock::new() };
+        let kept = Shelved { bytes: bytes.into(), write: 0, value: OnceLock::new() };
         V::read(&kept.bytes)?;
         Ok(kept)
     }
@@ -100,9 +106,12 @@ impl<V: RowValue + Debug> Slot<V> for Shelved<V> {
     fn is_cold(&self) -> bool {
         self.value.get().is_none()
     }
-    fn written(&mut self, bytes: &[u8]) -> bool {
-        self.bytes = bytes.into();
+    fn written(&mut self, bytes: &[u8], write: u64) -> bool {
+        (self.bytes, self.write) = (bytes.into(), write);
         true
+    }
+    fn is_of(&self, write: u64) -> bool {
+        self.write == write
     }
     fn cool(&mut self) {
         if !self.bytes.is_empty() {

@@ -38,8 +38,9 @@ pub struct Table<K: Ord, V: RowValue> {
     base: BTreeMap<K, V::Slot>,
     dirty: BTreeMap<K, Option<Arc<V>>>,
     unsaved: BTreeMap<K, Unsaved<V>>,
-    /// Keys of rows that were written and may be kept as bytes, in the order of writing.
-    written: VecDeque<K>,
+    /// Keys of rows that were written and may be kept as bytes, each with the number of its write, in that order.
+    written: VecDeque<(K, u64)>,
+    writes: u64,
     /// How many rows that were kept as bytes were looked at since.
     heated: AtomicUsize,
 }
@@ -61,6 +62,7 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
             dirty: BTreeMap::new(),
             unsaved: BTreeMap::new(),
             written: VecDeque::new(),
+            writes: 0,
             heated: AtomicUsize::new(0),
         }
     }
@@ -208,16 +210,17 @@ impl<K: RowKey, V: RowValue> Table<K, V> {
         while let Some((key, change)) = self.unsaved.pop_first() {
             let value = change.value.map(|value| value.bytes());
             let bytes = key.bytes();
+            self.writes += 1;
             if let Some(value) = &value
-                && self.base.get_mut(&key).is_some_and(|slot| slot.written(value))
+                && self.base.get_mut(&key).is_some_and(|slot| slot.written(value, self.writes))
             {
-                self.written.push_back(key);
+                self.written.push_back((key, self.writes));
             }
             rows.push(Row { table: self.name, key: bytes, value });
         }
         while self.written.len() > HOT {
-            let oldest = self.written.pop_front();
-            if let Some(slot) = oldest.and_then(|key| self.base.get_mut(&key)) {
+            let Some((key, write)) = self.written.pop_front() else { break };
+            if let Some(slot) = self.base.get_mut(&key).filter(|slot| slot.is_of(write)) {
                 slot.cool();
             }
         }

@@ -89,3 +89,15 @@ fn many_that_were_looked_up_are_bytes_again_later() {
     table.drain(&mut Vec::new());
     assert!(cold(&table) >= before, "{} of {before}", cold(&table));
 }
+
+#[test]
+fn a_row_that_is_written_again_and_again_stays_as_it_is() {
+    let mut table = many();
+    for _ in 0..MANY {
+        table.put(key(0), branch(0));
+        table.settle();
+        table.drain(&mut Vec::new());
+    }
+    let (_, row) = table.look().next().unwrap();
+    assert!(matches!(row, Look::Row(_)), "{row:?}");
+}
