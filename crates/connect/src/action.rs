@@ -52,9 +52,16 @@ impl Call {
     /// The mark that says why something was done: effect and run, and the beginning of the rest of the cause.
     #[must_use]
     pub fn mark(&self) -> String {
+        self.mark_of("")
+    }
+
+    /// The same, naming what it belongs to of the thing that carries it: `generation=4`.
+    pub(crate) fn mark_of(&self, what: &str) -> String {
         // A key of a correlation can be 64 KiB long; a mark is one line of a message or a header.
         let cause: String = self.cause.chars().filter(|c| !c.is_control()).take(200).collect();
-        format!("{} {} {cause}", self.effect, self.run).trim_end().to_owned()
+        let words = [self.effect.to_string(), self.run.to_string(), what.to_owned(), cause];
+        let words: Vec<&str> = words.iter().map(|word| word.trim()).filter(|word| !word.is_empty()).collect();
+        words.join(" ")
     }
 
     /// A field of `with`; null counts as absent.
@@ -101,7 +108,8 @@ pub trait Action: Send + Sync {
 /// All actions of this build.
 #[must_use]
 pub fn actions() -> BTreeMap<&'static str, Arc<dyn Action>> {
-    let all: Vec<Arc<dyn Action>> = vec![
+    #[allow(unused_mut, reason = "without the systems that have several")]
+    let mut all: Vec<Arc<dyn Action>> = vec![
         #[cfg(feature = "http")]
         Arc::new(crate::http::Request),
         #[cfg(feature = "git")]
@@ -111,6 +119,8 @@ pub fn actions() -> BTreeMap<&'static str, Arc<dyn Action>> {
         #[cfg(feature = "exec")]
         Arc::new(crate::exec::Run),
     ];
+    #[cfg(feature = "kubernetes")]
+    all.extend(crate::kubernetes::act::all());
     all.into_iter().map(|action| (action.name(), action)).collect()
 }
 

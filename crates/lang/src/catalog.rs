@@ -10,10 +10,13 @@ pub use crate::shape::{Field, Shape, Ty};
 
 mod actions;
 mod connections;
+mod kubernetes;
+mod objects;
 mod sources;
 
 pub use actions::ACTIONS;
 pub use connections::CONNECTIONS;
+pub use objects::{Object, objects};
 pub use sources::SOURCES;
 
 /// What happens when an action is done twice.
@@ -61,6 +64,38 @@ pub struct ActionSpec {
     pub uncertain: Uncertain,
     /// What it changes.
     pub target: Target,
+    /// What it must be allowed to do on the other side, where that has roles such as Kubernetes'.
+    pub permissions: &'static [Permission],
+}
+
+/// Something that an action must be allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// `get`, `patch` and so on.
+    pub verbs: &'static [&'static str],
+    /// On what.
+    pub on: On,
+}
+
+/// What a permission is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// The objects that the call names ([`objects`]), or this subresource of theirs.
+    Object(&'static str),
+    /// This resource in the namespace of the call, such as `pods/log`; the group is empty for the core.
+    Beside {
+        /// The API group.
+        group: &'static str,
+        /// The plural, with a subresource behind a slash.
+        resource: &'static str,
+    },
+    /// This resource in all namespaces.
+    Everywhere {
+        /// The API group.
+        group: &'static str,
+        /// The plural, with a subresource behind a slash.
+        resource: &'static str,
+    },
 }
 
 /// How the thing that an action changes is named: what `distinctTargetsPerHour` counts.
@@ -72,6 +107,8 @@ pub enum Target {
     Fields(&'static [&'static str]),
     /// By method, host and path, where the method may change something.
     Request,
+    /// By kind, namespace and name of the objects that it names: [`objects`].
+    Object,
 }
 
 /// What happens to a source's events while we are down.
@@ -168,6 +205,10 @@ pub fn target(name: &str, with: &Value, connection: Option<&Connection>) -> Opti
             });
             let said: Vec<String> = said.collect();
             Some(if said.is_empty() { format!("what {name} changes") } else { said.join(" ") })
+        }
+        Target::Object => {
+            let said: Vec<String> = objects(with).iter().map(ToString::to_string).collect();
+            Some(if said.is_empty() { format!("what {name} changes") } else { said.join(", ") })
         }
         Target::Request => {
             let method = with.get("method").and_then(Value::as_str).unwrap_or("GET").to_ascii_uppercase();

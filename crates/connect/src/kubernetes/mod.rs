@@ -4,14 +4,18 @@
 //! are JSON values, since most of what is read and written are kinds that no library knows.
 //!
 //! Map: `config` (settings of a connection → client, and for whom it asks) → `client` (one request, one answer) →
-//! `failure` (what a refusal means) → `kind` (from a name to a path).
+//! `failure` (what a refusal means) → `kind` (from a name to a path) → `object` (what is read of an object) → `act`
+//! (the actions).
 
 mod config;
+mod object;
 
 pub mod client;
 pub mod failure;
 pub mod kind;
 pub mod source;
+
+pub(crate) mod act;
 
 pub(crate) use client::Clusters;
 pub use client::{Ask, Cluster, Incoming};

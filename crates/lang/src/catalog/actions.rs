@@ -1,6 +1,6 @@
 //! Actions.
 
-use super::{ActionSpec, Idempotency, Target, Uncertain};
+use super::{ActionSpec, Idempotency, Target, Uncertain, kubernetes};
 use crate::shape::{Field, Shape, Ty};
 
 /// All actions.
@@ -41,6 +41,7 @@ pub static ACTIONS: &[ActionSpec] = &[
         default_retry: true,
         uncertain: Uncertain::Ask,
         target: Target::Request,
+        permissions: &[],
     },
     ActionSpec {
         name: "git/commit",
@@ -71,6 +72,7 @@ pub static ACTIONS: &[ActionSpec] = &[
         default_retry: true,
         uncertain: Uncertain::Retry,
         target: Target::Fields(&["url", "branch"]),
+        permissions: &[],
     },
     ActionSpec {
         name: "slack/post",
@@ -91,6 +93,7 @@ pub static ACTIONS: &[ActionSpec] = &[
         default_retry: true,
         uncertain: Uncertain::Retry,
         target: Target::Fields(&["channel"]),
+        permissions: &[],
     },
     ActionSpec {
         name: "exec/run",
@@ -133,5 +136,27 @@ pub static ACTIONS: &[ActionSpec] = &[
         default_retry: false,
         uncertain: Uncertain::Ask,
         target: Target::None,
+        permissions: &[],
     },
+    kubernetes::APPLY,
+    kubernetes::CREATE,
+    kubernetes::GET,
+    kubernetes::LIST,
+    kubernetes::PATCH,
+    kubernetes::DELETE,
+    kubernetes::SCALE,
+    kubernetes::ROLLOUT_RESTART,
+    kubernetes::ROLLOUT_UNDO,
+    kubernetes::ROLLOUT_PAUSE,
+    kubernetes::ROLLOUT_RESUME,
+    kubernetes::ROLLOUT_WAIT,
+    kubernetes::SET_IMAGE,
+    kubernetes::RUN_JOB,
+    kubernetes::LOGS,
+    kubernetes::CORDON,
+    kubernetes::UNCORDON,
+    kubernetes::DRAIN,
+    kubernetes::ANNOTATE,
+    kubernetes::LABEL,
+    kubernetes::WAIT_FOR,
 ];

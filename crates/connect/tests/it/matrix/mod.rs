@@ -5,6 +5,7 @@
 
 mod exec;
 mod git;
+mod kubernetes;
 mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,13 +53,19 @@ pub(crate) trait Counterpart: Send + Sync {
 struct Row {
     action: &'static str,
     idempotency: Idempotency,
-    starts: fn() -> BoxFuture<'static, Box<dyn Counterpart>>,
+    starts: Box<dyn Fn() -> BoxFuture<'static, Box<dyn Counterpart>> + Send + Sync>,
 }
 
 /// The table. An action whose idempotency depends on the call has a row for each.
 fn rows() -> Vec<Row> {
     use Idempotency::{Keyed, Natural, None};
-    let row = |action, idempotency, starts| Row { action, idempotency, starts };
+    fn row(
+        action: &'static str,
+        idempotency: Idempotency,
+        starts: impl Fn() -> BoxFuture<'static, Box<dyn Counterpart>> + Send + Sync + 'static,
+    ) -> Row {
+        Row { action, idempotency, starts: Box::new(starts) }
+    }
     vec![
         row("http/request", Natural, || Box::pin(web::request("PUT", false))),
         row("http/request", Keyed, || Box::pin(web::request("POST", true))),
@@ -67,6 +74,16 @@ fn rows() -> Vec<Row> {
         row("slack/post", None, || Box::pin(web::slack())),
         row("exec/run", None, || Box::pin(exec::program())),
     ]
+}
+
+/// The actions of clusters: what each is called with stands in a table of its own, and all have one counterpart.
+fn cluster_rows() -> Vec<Row> {
+    let rows = kubernetes::table().into_iter().map(|(action, ..)| Row {
+        action,
+        idempotency: catalog::action(action).unwrap().idempotency,
+        starts: Box::new(move || Box::pin(kubernetes::cluster(action))),
+    });
+    rows.collect()
 }
 
 struct Nowhere;
@@ -254,10 +271,28 @@ async fn every_action_in_every_situation() {
     ");
 }
 
+/// What is done to a cluster is done once for a key, or is the same when it is done twice. A few at a time: each has a
+/// cluster of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_action_of_a_cluster_in_every_situation() {
+    let rows = cluster_rows();
+    for some in rows.chunks(7) {
+        let lines = some.iter().map(|row| async move {
+            let (fails, twice, dropped, late, dies) =
+                tokio::join!(fails(row), done_twice(row), dropped(row), late(row), dies(row));
+            let line = line([row.action, &fails, &twice, &dropped, &late, &dies]);
+            println!("matrix: {}", line.trim_end());
+            let expected = ["Denied", "1", "nothing is left", "Timeout, again", "1"];
+            assert_eq!([fails, twice, dropped, late, dies], expected.map(str::to_owned), "{}", row.action);
+        });
+        futures::future::join_all(lines).await;
+    }
+}
+
 #[tokio::test]
 async fn every_action_has_its_rows_and_each_is_what_the_catalog_says() {
     let mut known: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for row in rows() {
+    for row in rows().into_iter().chain(cluster_rows()) {
         let call = (row.starts)().await.call();
         let config = call.connection.as_ref().map(|connection| connection.config.clone()).unwrap_or_default();
         assert_eq!(idempotency(&call, config), row.idempotency, "{}", row.action);
