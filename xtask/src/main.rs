@@ -82,7 +82,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "gen",
         usage: "[--check]",
-        about: "writes docs/reference from the sources and from the binary; --check only compares",
+        about: "writes docs/reference and the definitions in deploy/, from the sources and from the binary; --check only compares",
         run: reference::run,
     },
 ];

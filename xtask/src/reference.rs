@@ -1,4 +1,5 @@
-//! The generated pages of `docs/reference/`: what the program says of itself.
+//! What is generated: the pages of `docs/reference/`, which are what the program says of itself, and in `deploy/` the
+//! definitions of its kinds for clusters.
 
 use crate::{Result, nothing_left, rules, shell, take_flag, workspace};
 
@@ -8,6 +9,9 @@ const MADE: &str = "<!-- Made by `cargo xtask gen`; changes are made in its sour
 /// The pages, as `ensue reference PAGE` prints them. The JSON Schema is not among them: `ensue schema` prints it, and it
 /// is long. One more, `rules`, is made from `spec/`.
 const PAGES: [&str; 4] = ["records", "language", "kubernetes", "cli"];
+
+/// The definitions of the kinds, as `ensue schema --crds` prints them, where Helm looks for them.
+const DEFINITIONS: &str = "deploy/chart/ensue/crds/ensue.dev.yaml";
 
 /// Writes the pages, or with `--check` says which ones are not up to date.
 pub(crate) fn run(arguments: &[String]) -> Result {
@@ -19,9 +23,14 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     for page in PAGES {
         pages.push((page, shell::output(ensue().args(["reference", page]))?));
     }
-    for (page, text) in pages {
-        let path = format!("docs/reference/{page}.md");
-        let text = format!("{MADE}{text}");
+    let mut files: Vec<(String, String)> =
+        pages.iter().map(|(page, text)| (format!("docs/reference/{page}.md"), format!("{MADE}{text}"))).collect();
+    let definitions = shell::output(ensue().args(["schema", "--crds"]))?;
+    files.push((
+        DEFINITIONS.into(),
+        format!("# Made by `cargo xtask gen`; changes are made in its source.\n{definitions}"),
+    ));
+    for (path, text) in files {
         if workspace::read(&path).is_ok_and(|old| old == text) {
             continue;
         }

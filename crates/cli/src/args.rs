@@ -119,7 +119,11 @@ pub(crate) enum Command {
         path: PathBuf,
     },
     /// Print the JSON Schema of the manifests.
-    Schema,
+    Schema {
+        /// Print the definitions of custom resources instead, for `kubectl apply -f -`.
+        #[arg(long)]
+        crds: bool,
+    },
     /// Make, list and revoke tokens.
     Token {
         /// The data folder of the engine.

@@ -159,7 +159,7 @@ pub(crate) fn one_line(text: String) -> String {
 }
 
 /// Plain YAML for values that are shown to people; JSON where YAML would need quoting rules.
-fn yaml(value: &Value, depth: usize) -> String {
+pub(crate) fn yaml(value: &Value, depth: usize) -> String {
     let indent = "  ".repeat(depth);
     match value {
         Value::Object(object) if !object.is_empty() => object

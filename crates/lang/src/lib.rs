@@ -15,7 +15,7 @@
 //!
 //! Map, in the order in which a text meets it: [`mod@env`] (the environment is filled in) → [`span`] (files and places) → [`tree`] (YAML with places) → `check`
 //! (against the tables in `fields` and [`catalog`]) → `read` (into [`model`], expressions compiled, their names checked
-//! by `scope`) → `refs` (what documents say of each other) → [`Config`]. Beside it: [`diagnostic`], [`schema`],
+//! by `scope`) → `refs` (what documents say of each other) → [`Config`]. Beside it: [`diagnostic`], [`schema`], [`crd`],
 //! [`mod@cron`] (when the clock says so).
 
 /// The version of the language that documents name.
@@ -50,6 +50,8 @@ mod load;
 pub mod diagnostic;
 
 pub mod schema;
+
+pub mod crd;
 
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use load::{Checks, Loaded, NotCanonical, PatternChecker, RegoChecker, load, load_with};

@@ -54,18 +54,26 @@ pub fn structural(kind: Kind) -> Value {
 }
 
 fn document(spec: &Value, whom: For) -> Value {
-    let metadata = match whom {
-        For::People => object(&fields::METADATA, whom, 0),
-        // The cluster has its own idea of metadata.
-        For::Cluster => json!({ "type": "object" }),
-    };
+    if whom == For::Cluster {
+        // The cluster has its own idea of all but the body.
+        return json!({
+            "type": "object",
+            "required": ["spec"],
+            "properties": {
+                "apiVersion": { "type": "string" },
+                "kind": { "type": "string" },
+                "metadata": { "type": "object" },
+                "spec": spec,
+            },
+        });
+    }
     json!({
         "type": "object",
         "required": ["apiVersion", "kind", "metadata", "spec"],
         "properties": {
             "apiVersion": { "type": "string", "enum": [API_VERSION] },
             "kind": { "type": "string" },
-            "metadata": metadata,
+            "metadata": object(&fields::METADATA, whom, 0),
             "spec": spec,
         },
     })
@@ -110,7 +118,12 @@ fn object(shape: &'static Shape, whom: For, level: usize) -> Value {
     let level = level + usize::from(step);
     let mut properties = Map::new();
     for field in shape.fields {
-        properties.insert(field.name.into(), described(field, whom, level));
+        let mut described = described(field, whom, level);
+        // A cluster keeps the whole; what a step within a step has is said one level above.
+        if let (For::Cluster, LEVELS, Some(fields)) = (whom, level, described.as_object_mut()) {
+            fields.remove("description");
+        }
+        properties.insert(field.name.into(), described);
     }
     let mut out = json!({ "type": "object", "properties": properties });
     let required: Vec<&str> = shape.fields.iter().filter(|field| field.required).map(|field| field.name).collect();

@@ -20,6 +20,7 @@ mod replay;
 mod rules;
 mod run;
 mod runs;
+mod schema;
 mod sources;
 mod test;
 mod token;
@@ -53,9 +54,8 @@ pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
         Command::WhyNot { engine, event, rule } => wait(why::why_not(engine, event, rule, output)),
         Command::Replay(replay) => replay::replay(&replay, output),
         Command::Graph { path } => graph::graph(&path, output),
-        Command::Schema => {
-            let schema = serde_json::to_string_pretty(&ensue_lang::schema::schema()).unwrap_or_default();
-            output.line(schema);
+        Command::Schema { crds } => {
+            schema::schema(crds, output);
             Ok(())
         }
         Command::Token { data, what } => token::token(&data, what, output),

@@ -126,6 +126,10 @@ fn commands_without_an_engine_say_where_they_looked_and_what_to_do() {
 
 #[test]
 fn the_schema_is_json_and_the_reference_is_there() {
+    let (code, out, _) = run(&["schema", "--crds"]);
+    let golden =
+        std::fs::read_to_string(format!("{}/../../deploy/chart/ensue/crds/ensue.dev.yaml", env!("CARGO_MANIFEST_DIR")));
+    assert!(code == 0 && golden.unwrap().ends_with(&out), "run `cargo xtask gen`");
     let (code, out, _) = run(&["schema"]);
     assert_eq!(code, 0);
     assert!(serde_json::from_str::<Value>(&out).unwrap().get("$schema").is_some());

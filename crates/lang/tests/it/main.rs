@@ -13,6 +13,7 @@
 mod any_text;
 mod canonical;
 mod catalog;
+mod crds;
 mod examples;
 mod mistakes;
 mod places;
