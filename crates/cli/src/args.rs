@@ -229,6 +229,19 @@ pub(crate) struct Test {
 pub(crate) struct Up {
     /// The folder of automations; what was applied last if left out.
     pub(crate) path: Option<PathBuf>,
+    /// Take the automations from a Kubernetes cluster instead: its objects of the kinds that `ensue schema --crds` defines.
+    /// Each says in its status whether it is in force, and what is wrong with it.
+    #[arg(long, conflicts_with = "path")]
+    pub(crate) kubernetes: bool,
+    /// With --kubernetes: the namespace; that of the context, or of the pod, if left out.
+    #[arg(long, value_name = "NS", requires = "kubernetes")]
+    pub(crate) kube_namespace: Option<String>,
+    /// With --kubernetes: the objects of all namespaces.
+    #[arg(long, requires = "kubernetes", conflicts_with = "kube_namespace")]
+    pub(crate) all_namespaces: bool,
+    /// With --kubernetes: the context of the kubeconfig; the current one, or in a pod its service account, if left out.
+    #[arg(long, value_name = "NAME", requires = "kubernetes")]
+    pub(crate) kube_context: Option<String>,
     /// Where log and state are kept.
     #[arg(long, env = "ENSUE_DATA", default_value = ".ensue", value_name = "DIR")]
     pub(crate) data: PathBuf,

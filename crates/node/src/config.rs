@@ -65,7 +65,8 @@ pub(crate) fn check(files: Vec<ConfigFile>) -> Result<Applied, Wrong> {
 /// The configuration that the options ask for; nothing where the last one is kept.
 pub(crate) fn wanted(configured: &Configured) -> Result<Option<Applied>, Error> {
     let files = match configured {
-        Configured::Kept => return Ok(None),
+        // The cluster is asked once the node runs: until then, what was applied last goes on.
+        Configured::Kept | Configured::Kubernetes(_) => return Ok(None),
         Configured::Files(files) => files.clone(),
         Configured::Folder(folder) => read_folder(folder)?,
     };

@@ -17,7 +17,7 @@
 //! - A start folds the log to its end before any effect leaves.
 //!
 //! Map, in the order in which an event meets it: [`options`] → `recover` (a start) → [`http`] (its `ingest` and `hooks`)
-//! → `ingest` → `queue` → `writer` → `feed` → `folder` → `dispatch` → `logs`; beside them `clock`, `drive`, `schedule`, `pull`, `retain`, `snapshot`, `chore`, `reload`, `config`,
+//! → `ingest` → `queue` → `writer` → `feed` → `folder` → `dispatch` → `logs`; beside them `clock`, `drive`, `schedule`, `pull`, `retain`, `snapshot`, `chore`, `reload`, `operator`, `config`,
 //! [`token`], `metrics`; all held by [`node`].
 
 pub mod options;
@@ -60,6 +60,8 @@ mod config;
 
 mod reload;
 
+mod operator;
+
 pub mod token;
 
 mod metrics;
@@ -70,5 +72,5 @@ pub use config::{read_folder, read_folder_with};
 pub use drive::{DiskCall, DiskHook};
 pub use error::Error;
 pub use node::{Node, Running};
-pub use options::{Configured, Fatal, FoldHook, Limits, Options, Reached, Retention};
+pub use options::{Configured, Fatal, FoldHook, Limits, Objects, Options, Reached, Retention};
 pub use token::{Scope, Token, Tokens};

@@ -35,7 +35,7 @@ use crate::queue::{Fate, Queue, Refused};
 use crate::recover::{self, Recovered};
 use crate::token::Tokens;
 use crate::writer::{Full, Writer};
-use crate::{dispatch, pull, reload, retain, schedule};
+use crate::{dispatch, operator, pull, reload, retain, schedule};
 
 /// Whom the fold records the decision of a command for.
 const OPERATOR: &str = "operator";
@@ -348,6 +348,7 @@ impl Node {
         let tasks = vec![
             tokio::spawn(dispatch::run(ordered, Arc::new(Dispatcher { world, logs, clock, queue, metrics, answered }))),
             tokio::spawn(reload::watch(Arc::clone(&core))),
+            tokio::spawn(operator::run(Arc::clone(&core))),
             tokio::spawn(reload::freeze(Arc::clone(&core))),
             tokio::spawn(schedule::run(Arc::clone(&core))),
             tokio::spawn(pull::run(Arc::clone(&core))),

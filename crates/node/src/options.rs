@@ -17,10 +17,25 @@ use crate::drive::DiskHook;
 pub enum Configured {
     /// A folder, watched: a new version is applied when its files change.
     Folder(PathBuf),
+    /// Objects of a cluster, followed: what can be in force of them together is, and their status says what is not.
+    Kubernetes(Objects),
     /// These files; they change only through the API.
     Files(Vec<ConfigFile>),
     /// What was applied last.
     Kept,
+}
+
+/// Which objects of which cluster are the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Objects {
+    /// The kubeconfig; what KUBECONFIG names, `~/.kube/config`, or in a pod its service account if left out.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig; its current one if left out.
+    pub context: Option<String>,
+    /// The namespace; that of the context or pod if left out.
+    pub namespace: Option<String>,
+    /// All namespaces.
+    pub all: bool,
 }
 
 /// Called once when the node cannot go on: the text says why. The process should end with a status other than 0.

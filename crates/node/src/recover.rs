@@ -305,7 +305,7 @@ impl Recovery {
         let current = self.pump.engine().state().config.get(&"current".to_owned());
         let wanted = match (wanted, &options.config) {
             (Some(wanted), _) => wanted.record(options.observe),
-            (None, Configured::Kept) => {
+            (None, Configured::Kept | Configured::Kubernetes(_)) => {
                 let kept = current?.config.clone();
                 ConfigApplied { observe: options.observe, ..kept }
             }

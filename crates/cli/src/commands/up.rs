@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ensue_connect::{Provider, Secrets};
 use ensue_event::Span;
-use ensue_node::{Configured, Node, Options, Retention};
+use ensue_node::{Configured, Node, Objects, Options, Retention};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -119,6 +119,11 @@ fn options(up: &Up) -> Result<(Options, mpsc::UnboundedReceiver<String>), Error>
         }
         options.config = Configured::Folder(path.clone());
     }
+    if up.kubernetes {
+        let (context, namespace) = (up.kube_context.clone(), up.kube_namespace.clone());
+        options.config =
+            Configured::Kubernetes(Objects { context, namespace, all: up.all_namespaces, kubeconfig: None });
+    }
     options.listen = up.listen;
     options.observe = up.observe;
     options.open_ingest = up.open_ingest;
@@ -191,6 +196,8 @@ fn greet(up: &Up, url: &str, began: Instant, output: Output) -> Result<(), Error
                 output.line("  (ENSUE_SECRET_NAME in the environment, --secrets-file, --secrets-dir)");
             }
         }
+    } else if up.kubernetes {
+        output.line("  with the objects of the cluster; `kubectl get ensue` shows what is in force of them");
     } else {
         output.line("  with the configuration that was applied last, if there is one; `ensue up DIR` gives another");
     }

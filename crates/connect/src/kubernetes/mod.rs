@@ -5,13 +5,14 @@
 //!
 //! Map: `config` (settings of a connection → client, and for whom it asks) → `client` (one request, one answer) →
 //! `failure` (what a refusal means) → `kind` (from a name to a path) → `object` (what is read of an object) → `act`
-//! (the actions).
+//! (the actions). Beside these stand `source`, and `follow` for ensue's own objects.
 
 mod config;
 mod object;
 
 pub mod client;
 pub mod failure;
+pub mod follow;
 pub mod kind;
 pub mod source;
 

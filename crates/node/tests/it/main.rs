@@ -23,6 +23,7 @@ mod ingest;
 mod kubernetes;
 mod logs;
 mod operate;
+mod operator;
 mod policy;
 mod pressure;
 mod purge;

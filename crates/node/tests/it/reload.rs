@@ -87,3 +87,37 @@ async fn a_schedule_sends_its_events_on_time() {
         assert!((0..500_000).contains(&beat.at.since(due).micros()), "{due} {}", beat.at);
     }
 }
+
+/// A ConfigMap in a pod: files are links through `..data`, which kubelet swaps for another folder at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mounted_config_map_is_followed_through_its_swaps() {
+    let sink = Sink::new().await;
+    let mounted = tempfile::TempDir::new().unwrap();
+    let root = mounted.path().to_path_buf();
+    // As kubelet's atomic writer does it: a new folder, a link to it beside, and one rename over `..data`.
+    let swap = |version: &str, text: String| {
+        let folder = root.join(format!("..{version}"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("all.yaml"), text).unwrap();
+        let old = std::fs::read_link(root.join("..data")).ok();
+        std::os::unix::fs::symlink(format!("..{version}"), root.join("..data_tmp")).unwrap();
+        std::fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
+        match old {
+            Some(old) => std::fs::remove_dir_all(root.join(old)).unwrap(),
+            None => std::os::unix::fs::symlink("..data/all.yaml", root.join("all.yaml")).unwrap(),
+        }
+    };
+    swap("1", sink.config(true));
+    let folder = root.clone();
+    let place = Place::with(|options| options.config = Configured::Folder(folder)).await;
+    for (version, path) in [("2", "/second"), ("3", "/third"), ("4", "/fourth")] {
+        swap(version, sink.config(true).replace("/orders", path));
+        let count = version.parse().unwrap();
+        assert_eq!(place.wait_for("dev.ensue.config.applied", count).await.len(), count);
+        assert!(place.node.settled().await);
+        place.send(order(version, 100)).await;
+        assert_eq!(sink.wait(count - 1).await[count - 2].path, path);
+    }
+    let (_, config) = place.get("/api/v1/config").await;
+    assert!(config["refused"].is_null(), "{config}");
+}

@@ -18,6 +18,8 @@ mod owners;
 mod spec;
 mod watch;
 
+pub(super) use watch::{Lines, error_line};
+
 pub mod facts;
 
 use ensue_event::ours::Failure;

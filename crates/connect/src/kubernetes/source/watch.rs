@@ -613,7 +613,7 @@ fn streaming_refused(failure: &Failure) -> bool {
     failure.message.contains("sendInitialEvents") || failure.message.contains("resourceVersionMatch")
 }
 
-fn error_line(subject: &Subject, status: &Value) -> Failure {
+pub(in crate::kubernetes) fn error_line(subject: &Subject, status: &Value) -> Failure {
     let code = at(status, &["code"]).and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
     let code = code.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     refused(subject, code, &HeaderMap::new(), status.to_string().as_bytes())
@@ -629,7 +629,7 @@ fn tracing_unknown(shared: &Shared<'_>, part: &str, kind: &str) {
 
 /// Lines from pieces of a stream.
 #[derive(Default)]
-struct Lines {
+pub(in crate::kubernetes) struct Lines {
     bytes: Vec<u8>,
     /// Up to here they are taken.
     taken: usize,
@@ -639,7 +639,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn add(&mut self, bytes: &[u8]) {
+    pub(in crate::kubernetes) fn add(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.taken);
         self.searched -= self.taken;
         self.taken = 0;
@@ -656,7 +656,7 @@ impl Lines {
         self.bytes.len() - self.taken
     }
 
-    fn next(&mut self) -> Option<Vec<u8>> {
+    pub(in crate::kubernetes) fn next(&mut self) -> Option<Vec<u8>> {
         loop {
             let rest = self.bytes.get(self.searched..)?;
             let Some(end) = memchr::memchr(b'\n', rest) else {
