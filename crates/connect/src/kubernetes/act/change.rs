@@ -80,10 +80,13 @@ fn outrun(failure: &Failure, patch: Option<&Patch>) -> bool {
 }
 
 impl Act<'_> {
-    /// The mark of this effect for what a write makes of an object.
-    fn mark(&self, after: &Value) -> String {
-        let generation = number(after, "/metadata/generation").map(|number| format!("generation={number}"));
-        self.call.mark_of(&generation.unwrap_or_default())
+    /// The mark of this effect for what a write makes of an object, of which `after` is the trial without a mark.
+    fn mark(&self, before: Option<&Value>, after: &Value) -> String {
+        let of = |object: &Value| number(object, "/metadata/generation");
+        // A deployment counts its annotations too, so that the mark alone makes a generation.
+        let alone = text(after, "/kind") == "Deployment" && before.is_some_and(|before| of(before) == of(after));
+        let made = of(after).map(|number| format!("generation={}", number + i64::from(alone)));
+        self.call.mark_of(&made.unwrap_or_default())
     }
 
     /// Changes the object at a path. `make` says how, of the object as it is, and again when somebody else wrote it in
@@ -117,7 +120,7 @@ impl Act<'_> {
                 return Ok(Changed { object: before, changed: false });
             }
             let version = text(&before, "/metadata/resourceVersion");
-            let patch = patch.marked(version, &after, self.mark(&after));
+            let patch = patch.marked(version, &after, self.mark(Some(&before).filter(|_| part == path), &after));
             match self.cluster.send(patch.ask(part)).await {
                 Ok(object) => return Ok(Changed { object, changed: true }),
                 Err(failure) if round < ROUNDS && outrun(&failure, Some(&patch)) => round += 1,
@@ -154,7 +157,7 @@ impl Act<'_> {
             if let Some(before) = before.as_ref().filter(|before| same(before, &after)) {
                 return Ok(Changed { object: before.clone(), changed: false });
             }
-            set(&mut config, &["metadata", "annotations", CAUSE], self.mark(&after).into());
+            set(&mut config, &["metadata", "annotations", CAUSE], self.mark(before.as_ref(), &after).into());
             if let Some(before) = &before {
                 set(&mut config, &["metadata", "resourceVersion"], text(before, "/metadata/resourceVersion").into());
             }

@@ -60,14 +60,20 @@ impl Sender {
             // A mark that was there before belongs to the generation that came with it.
             (Some(_), Some(old)) if same => old.marked,
             (Some(_), _) if what == What::Existing => None,
-            (Some(_), _) => Some(generation.unwrap_or(0)),
+            // A controller copies marks from what it makes objects of; they name a generation of that.
+            (Some(mark), _) => {
+                let named =
+                    mark.generation.filter(|_| !at(&object, &["metadata", "ownerReferences"]).is_some_and(is_made));
+                Some(named.or(generation).unwrap_or(0))
+            }
         };
         if found.as_ref().is_some_and(|found| found.changed.is_empty()) {
             return (Vec::new(), Known { object, marked });
         }
-        // Kinds without generations have only the change itself.
-        let still = marked.is_some_and(|made| made > 0 && generation == Some(made));
-        let cause = mark.filter(|_| marked.is_some() && (!same || still));
+        // Kinds without generations have only the change itself. A mark that came back with an old template, as `kubectl
+        // rollout undo` brings it, names a generation that is over.
+        let counts = marked.is_some_and(|made| generation.map_or(!same, |is| is == made));
+        let cause = mark.filter(|_| counts);
         let (kind, name) = (text(&object, &["kind"]).to_owned(), text(&object, &["metadata", "name"]).to_owned());
         let chain = self.owners.chain(&object);
         let mut common = Map::new();
@@ -149,14 +155,28 @@ struct Mark {
     whole: String,
     effect: Key,
     depth: Option<i32>,
+    /// Of the object that it was written on, where that counts them.
+    generation: Option<i64>,
+}
+
+/// Whether a controller made what has these owners.
+fn is_made(owners: &Value) -> bool {
+    owners.as_array().into_iter().flatten().any(|owner| owner.get("controller") == Some(&Value::Bool(true)))
 }
 
 fn mark(object: &Value) -> Option<Mark> {
     let whole = text(object, &["metadata", "annotations", CAUSE]);
     let mut words = whole.split_whitespace();
     let effect = words.next()?.parse().ok()?;
-    let depth = words.find_map(|word| word.strip_prefix("depth=")?.parse().ok()).filter(|depth| *depth >= 0);
-    Some(Mark { whole: whole.to_owned(), effect, depth })
+    let (mut depth, mut generation) = (None, None);
+    for word in words {
+        match word.split_once('=') {
+            Some(("depth", number)) => depth = depth.or(number.parse().ok().filter(|depth| *depth >= 0)),
+            Some(("generation", number)) => generation = generation.or(number.parse().ok()),
+            _ => {}
+        }
+    }
+    Some(Mark { whole: whole.to_owned(), effect, depth, generation })
 }
 
 #[cfg(test)]
@@ -194,6 +214,21 @@ mod tests {
         assert_eq!(cause, None);
         let (cause, _, _) = caused(What::Modified, Some(&known), deployment(2, "3", Some(&one)));
         assert_eq!(cause, None);
+        // One that names its generation counts for no other, as when it comes back with an old template.
+        let named = format!("{one} generation=2");
+        let (cause, _, known) = caused(What::Modified, Some(&first), deployment(2, "2", Some(&named)));
+        assert!(cause.is_some());
+        let (cause, _, _) = caused(What::Modified, Some(&known), deployment(2, "3", Some(&named)));
+        assert!(cause.is_some());
+        let (cause, _, back) = caused(What::Modified, Some(&first), deployment(4, "9", Some(&named)));
+        assert_eq!(cause, None);
+        let (cause, _, _) = caused(What::Modified, Some(&back), deployment(4, "10", Some(&named)));
+        assert_eq!(cause, None);
+        // What a controller made carries the mark of what it was made of.
+        let mut set = deployment(1, "3", Some(&named));
+        set["metadata"]["ownerReferences"] = json!([{"kind": "Deployment", "name": "web", "controller": true}]);
+        let (cause, _, _) = caused(What::Added, None, set);
+        assert!(cause.is_some());
     }
 
     #[test]
