@@ -102,6 +102,24 @@ impl Kit {
         }
     }
 
+    /// Defines a kind with a status of its own, of any content; the name of its definition.
+    pub(crate) async fn definition(&self, group: &str, kind: &str, plural: &str) -> String {
+        let name = format!("{plural}.{group}");
+        let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": name},
+            "spec": {"group": group, "scope": "Namespaced",
+                "names": {"plural": plural, "singular": kind.to_lowercase(), "kind": kind},
+                "versions": [{"name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+                    "schema": {"openAPIV3Schema": any}}]}});
+        self.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd).await;
+        // It is served a moment later.
+        while self.cluster.send(Ask::get(format!("/apis/{group}/v1/{plural}"))).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        name
+    }
+
     pub(crate) async fn config_map(&self, name: &str, labels: Value, data: Value) -> Value {
         let metadata = json!({"name": name, "labels": labels});
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});

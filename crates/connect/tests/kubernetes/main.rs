@@ -14,6 +14,7 @@ mod recorded;
 mod cluster;
 mod reader;
 
+mod act;
 mod facts;
 mod failures;
 mod source;

@@ -98,6 +98,17 @@ impl Log {
         self.until(line, |log| log.lines(0).iter().any(|known| known == line)).await;
     }
 
+    /// Where the event of this type of this version of an object is, when it is there.
+    pub(crate) async fn nth(&self, kind: &str, version: &Value) -> usize {
+        let (kind, found) = (format!("io.k8s.{kind}"), std::cell::Cell::new(0));
+        let is = |(known, data): &(String, Value)| *known == kind && data["resourceVersion"] == *version;
+        self.until(&format!("{kind} {version}"), |log| {
+            log.all().iter().position(is).inspect(|nth| found.set(*nth)).is_some()
+        })
+        .await;
+        found.get()
+    }
+
     pub(crate) async fn caught_up(&self, times: usize) {
         let count = |log: &Log| log.told().iter().filter(|told| **told == Told::CaughtUp).count();
         self.until("caught up", |log| count(log) >= times).await;

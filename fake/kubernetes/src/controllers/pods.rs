@@ -70,7 +70,9 @@ fn schedule(world: &mut World, key: &Key, pod: &Value) {
     let Some(kind) = world.storage_kind("pods") else { return };
     let mut options = Options::of("kube-scheduler", "status");
     let _ = world.patch(&kind, namespace, name, &mut options, |pod| {
-        pod["status"]["conditions"] = json!([{
+        let mut conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.retain(|one| one["type"] != "PodScheduled");
+        conditions.push(json!({
             "type": "PodScheduled",
             "observedGeneration": pod["metadata"]["generation"],
             "status": "False",
@@ -78,7 +80,8 @@ fn schedule(world: &mut World, key: &Key, pod: &Value) {
             "lastTransitionTime": clock::time(clock::now()),
             "reason": "Unschedulable",
             "message": message,
-        }]);
+        }));
+        pod["status"]["conditions"] = json!(conditions);
         Ok(())
     });
 }
