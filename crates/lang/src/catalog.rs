@@ -80,7 +80,7 @@ pub struct Permission {
 /// What a permission is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
-    /// The objects that the call names ([`objects`]), or this subresource of theirs.
+    /// The objects that the call names ([`objects()`]), or this subresource of theirs.
     Object(&'static str),
     /// This resource in the namespace of the call, such as `pods/log`; the group is empty for the core.
     Beside {
@@ -107,7 +107,7 @@ pub enum Target {
     Fields(&'static [&'static str]),
     /// By method, host and path, where the method may change something.
     Request,
-    /// By kind, namespace and name of the objects that it names: [`objects`].
+    /// By kind, namespace and name of the objects that it names: [`objects()`].
     Object,
 }
 
