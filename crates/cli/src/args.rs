@@ -260,6 +260,10 @@ pub(crate) struct Up {
     /// A folder with a file for each secret, such as a mounted Secret.
     #[arg(long, value_name = "DIR")]
     pub(crate) secrets_dir: Option<PathBuf>,
+    /// A file with the administrator's token, such as one of a mounted Secret; without it the engine makes one on its
+    /// first start.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
     /// Webhook requests a second that one source may send.
     #[arg(long, default_value_t = 1_000.0, value_name = "N")]
     pub(crate) hook_rate: f64,

@@ -255,7 +255,7 @@ impl Node {
             .map_err(|why| Error::Fold(why.to_string()))?;
         let Recovered { lock, log, blobs, logs, clock, mut pump } = opened?;
         let tokens = Tokens::open(&options.data)?;
-        let admin_token = tokens.bootstrap(&options.data, crate::clock::wall())?;
+        let admin_token = tokens.bootstrap(&options.data, options.admin_token.as_deref(), crate::clock::wall())?;
         pump.go_live();
         let metrics = Arc::new(Metrics::new());
         let queue = Arc::new(Queue::new(options.limits.waiting_events));

@@ -57,6 +57,8 @@ pub struct Options {
     pub observe: bool,
     /// `POST /events` needs no token: for demos and benchmarks on a loopback address.
     pub open_ingest: bool,
+    /// A file with the administrator's token, instead of one that the node makes.
+    pub admin_token: Option<PathBuf>,
     /// Where secrets are looked up, in this order.
     pub secrets: Vec<Provider>,
     /// Bounds.
@@ -83,6 +85,7 @@ impl Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4310)),
             observe: false,
             open_ingest: false,
+            admin_token: None,
             secrets: vec![Provider::env()],
             limits: Limits::default(),
             retention: Retention::default(),

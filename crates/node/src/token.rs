@@ -133,6 +133,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What was given is none of ours.
+    #[error("{} holds no token of ensue; `ensue token create --data DIR` makes one", .0.display())]
+    NoToken(PathBuf),
     /// No randomness.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -177,6 +180,23 @@ impl Tokens {
         if scopes.is_empty() {
             return Err(Error::NoScope);
         }
+        let mut random = [0_u8; 32];
+        getrandom::fill(&mut random).map_err(Error::Random)?;
+        let text = spell(&random);
+        self.add(&text, name, scopes, roles, lifetime, now)?;
+        Ok(text)
+    }
+
+    /// Makes this text a token.
+    fn add(
+        &self,
+        text: &str,
+        name: &str,
+        scopes: &[Scope],
+        roles: &[String],
+        lifetime: Option<Span>,
+        now: Time,
+    ) -> Result<(), Error> {
         let (mut tokens, _) = read(&self.path)?;
         if RESERVED.contains(&name) {
             return Err(Error::Reserved(name.to_owned()));
@@ -184,16 +204,12 @@ impl Tokens {
         if tokens.iter().any(|token| token.name == name) {
             return Err(Error::Exists(name.to_owned()));
         }
-        let mut random = [0_u8; 32];
-        getrandom::fill(&mut random).map_err(Error::Random)?;
-        let text = spell(&random);
         let expires = lifetime.map(|span| now + span);
         let sha256 = hex::encode(Sha256::digest(text.as_bytes()));
         let (name, scopes, roles) = (name.to_owned(), scopes.to_vec(), roles.to_vec());
         tokens.push(Token { name, scopes, roles, sha256, created: now, expires });
         tokens.sort_by(|a, b| a.name.cmp(&b.name));
-        self.write(tokens)?;
-        Ok(text)
+        self.write(tokens)
     }
 
     /// Makes a token void.
@@ -236,15 +252,26 @@ impl Tokens {
     }
 
     /// On a first start: an admin token for the command line, in a file that only the owner can read. Returns the file.
-    pub fn bootstrap(&self, data: &Path, now: Time) -> Result<PathBuf, Error> {
+    /// `given` is a file with the token that it is to be, on every start: who replaces that, replaces the token.
+    pub fn bootstrap(&self, data: &Path, given: Option<&Path>, now: Time) -> Result<PathBuf, Error> {
+        let given = given.map(|file| {
+            let io = |source| Error::Io { what: "read", path: file.to_path_buf(), source };
+            let text = fs::read_to_string(file).map_err(io)?.trim().to_owned();
+            if well_formed(&text) { Ok(text) } else { Err(Error::NoToken(file.to_path_buf())) }
+        });
+        let given = given.transpose()?;
         let path = data.join(ADMIN_FILE);
-        let known = fs::read_to_string(&path).ok().is_some_and(|text| self.find(text.trim()).is_some());
+        let known = local(data)
+            .is_some_and(|text| given.as_ref().is_none_or(|given| *given == text) && self.find(&text).is_some());
         if !known {
             match self.revoke("local") {
                 Ok(()) | Err(Error::Unknown(_)) => {}
                 Err(why) => return Err(why),
             }
-            let text = self.create("local", &[Scope::Admin], &[], None, now)?;
+            let text = match given {
+                Some(text) => self.add(&text, "local", &[Scope::Admin], &[], None, now).map(|()| text)?,
+                None => self.create("local", &[Scope::Admin], &[], None, now)?,
+            };
             write_private(&path, format!("{text}\n").as_bytes())?;
         }
         Ok(path)

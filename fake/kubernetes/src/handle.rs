@@ -41,6 +41,9 @@ pub(crate) struct Said {
 const TEXT: &str = "text/plain; charset=utf-8";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
+/// What a server-side apply is sent as.
+const APPLY: &str = "application/apply-patch+yaml";
+
 /// Whether a request opens a watch.
 pub(crate) fn is_watch(method: &Method, path: &str, query: &[(String, String)]) -> bool {
     let asked = query.iter().any(|(key, value)| key == "watch" && matches!(value.as_str(), "true" | "1"));
@@ -64,6 +67,17 @@ fn answer(world: &mut World, call: &Call, expired: bool, warnings: &mut Vec<Stri
     let user = auth::impersonate(world, call.user.clone(), &call.headers, &wanted)?;
     if auth::allowed(world, &user, &wanted).is_none() {
         return Err(auth::forbidden(&user, &wanted));
+    }
+    // Apply makes what is not there.
+    if let Ok(Route::Target(target)) = &route
+        && call.content_type() == APPLY
+        && target.subresource.is_empty()
+        && world.shown(&target.kind, &target.namespace, &target.name).is_err()
+    {
+        let wanted = auth::attributes(target, "create");
+        if auth::allowed(world, &user, &wanted).is_none() {
+            return Err(auth::forbidden(&user, &wanted));
+        }
     }
     match route? {
         Route::Other => other(world, call),
@@ -316,7 +330,7 @@ fn patched(
     let kind = &target.kind;
     let body: &Bytes = &call.body;
     let media = call.content_type();
-    let apply = media == "application/apply-patch+yaml";
+    let apply = media == APPLY;
     let change: Value = match media {
         "application/json-patch+json" | "application/merge-patch+json" | "application/strategic-merge-patch+json" => {
             let custom = kind.custom.is_some() && media.contains("strategic");
@@ -332,9 +346,7 @@ fn patched(
             }
             value
         }
-        "application/apply-patch+yaml" => {
-            yaml::parse(body).map_err(|why| Failure::bad_request(format!("error decoding YAML: {why}")))?
-        }
+        APPLY => yaml::parse(body).map_err(|why| Failure::bad_request(format!("error decoding YAML: {why}")))?,
         _ => {
             let message = "415: Unsupported Media Type";
             return Err(Failure::new(415, "UnsupportedMediaType", message).details(json!({})));

@@ -127,6 +127,7 @@ fn options(up: &Up) -> Result<(Options, mpsc::UnboundedReceiver<String>), Error>
     options.listen = up.listen;
     options.observe = up.observe;
     options.open_ingest = up.open_ingest;
+    options.admin_token.clone_from(&up.admin_token_file);
     options.secrets = providers(up);
     options.limits.hook_rate = up.hook_rate;
     options.limits.hook_burst = up.hook_rate * 2.0;

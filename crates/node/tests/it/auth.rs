@@ -85,6 +85,33 @@ async fn tokens_expire_and_are_revoked_while_the_node_runs() {
     }
 }
 
+#[test]
+fn the_administrators_token_can_be_given() {
+    let (data, other) = (tempfile::TempDir::new().unwrap(), tempfile::TempDir::new().unwrap());
+    let file = other.path().join("token");
+    let made = |name: &str| {
+        Tokens::open(other.path()).unwrap().create(name, &[Scope::Read], &[], None, Time::from_secs(1)).unwrap()
+    };
+    let (first, second) = (made("a"), made("b"));
+    let tokens = Tokens::open(data.path()).unwrap();
+    let start = || tokens.bootstrap(data.path(), Some(&file), Time::from_secs(2));
+    for token in [&first, &first, &second] {
+        std::fs::write(&file, format!("{token}\n")).unwrap();
+        let local = start().unwrap();
+        assert_eq!(std::fs::read_to_string(local).unwrap().trim(), token);
+        assert_eq!(tokens.find(token).unwrap().scopes, [Scope::Admin]);
+    }
+    assert!(tokens.find(&first).is_none(), "the one before is worth nothing");
+    std::fs::write(&file, "hunter2").unwrap();
+    assert!(
+        start()
+            .unwrap_err()
+            .to_string()
+            .ends_with("token holds no token of ensue; `ensue token create --data DIR` makes one")
+    );
+    assert!(tokens.find(&second).is_some());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_allows_nothing_from_elsewhere() {
     let place = Place::new(Configured::Kept).await;
