@@ -124,6 +124,11 @@ pub(crate) enum Command {
         #[arg(long)]
         crds: bool,
     },
+    /// Print the roles that a configuration needs in its clusters, for `kubectl apply -f -`, without asking a cluster.
+    ///
+    /// Each rule says which document and step needs it. What is computed when it runs cannot be known before: then the
+    /// rule is wider, and says so.
+    Rbac(Rbac),
     /// Make, list and revoke tokens.
     Token {
         /// The data folder of the engine.
@@ -276,6 +281,29 @@ pub(crate) struct Up {
     /// Log as JSON lines.
     #[arg(long)]
     pub(crate) json_logs: bool,
+}
+
+/// Print the roles that a configuration needs.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Rbac {
+    /// The folder, or one file.
+    pub(crate) path: PathBuf,
+    /// Bind them to this service account, too.
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub(crate) service_account: Option<String>,
+    /// Only what goes through this connection.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) connection: Option<String>,
+    /// The namespace of calls that name none: that of the kubeconfig's context; if left out, that of the service account,
+    /// or else `default`.
+    #[arg(long, value_name = "NS")]
+    pub(crate) namespace: Option<String>,
+    /// What the roles are called.
+    #[arg(long, default_value = "ensue", value_name = "NAME")]
+    pub(crate) name: String,
+    /// Print values of the Helm chart instead, which has a service account of its own.
+    #[arg(long, conflicts_with = "service_account")]
+    pub(crate) values: bool,
 }
 
 /// Take history through other manifests.

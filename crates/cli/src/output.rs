@@ -41,6 +41,11 @@ impl Output {
         self.told && !self.for_people()
     }
 
+    /// Whether JSON was asked for.
+    pub(crate) fn json_is_asked(self) -> bool {
+        self.told && self.format == Format::Json
+    }
+
     /// Whether a picture is wanted.
     pub(crate) fn for_graphviz(self) -> bool {
         self.format == Format::Dot

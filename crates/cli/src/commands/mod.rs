@@ -15,6 +15,7 @@ mod locks;
 mod log;
 mod outputs;
 mod policies;
+mod rbac;
 mod reference;
 mod replay;
 mod rules;
@@ -58,6 +59,7 @@ pub(crate) fn run(args: Args, output: Output) -> Result<(), Error> {
             schema::schema(crds, output);
             Ok(())
         }
+        Command::Rbac(what) => rbac::rbac(&what, output),
         Command::Token { data, what } => token::token(&data, what, output),
         Command::Audit { engine, verify: true, .. } => wait(log::verify(engine, output)),
         Command::Audit { engine, actor, since, run, limit, .. } => {

@@ -5,7 +5,8 @@
 //!
 //! Map: `config` (settings of a connection → client, and for whom it asks) → `client` (one request, one answer) →
 //! `failure` (what a refusal means) → `kind` (from a name to a path) → `object` (what is read of an object) → `act`
-//! (the actions). Beside these stand `source`, and `follow` for ensue's own objects.
+//! (the actions). Beside these stand `source`, `follow` for ensue's own objects, and `roles` (what a
+//! configuration asks for).
 
 mod config;
 mod object;
@@ -14,6 +15,7 @@ pub mod client;
 pub mod failure;
 pub mod follow;
 pub mod kind;
+pub mod roles;
 pub mod source;
 
 pub(crate) mod act;

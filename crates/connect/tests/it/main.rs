@@ -28,6 +28,7 @@ mod git;
 mod http;
 mod log;
 mod matrix;
+mod roles;
 mod slack;
 
 mod catalog;

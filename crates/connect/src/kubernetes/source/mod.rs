@@ -18,6 +18,7 @@ mod owners;
 mod spec;
 mod watch;
 
+pub(super) use spec::Spec;
 pub(super) use watch::{Lines, error_line};
 
 pub mod facts;
@@ -32,7 +33,6 @@ use crate::pull::{Ended, Feed, Problem, Pull, StoreError};
 
 use live::Live;
 use make::Sender;
-use spec::Spec;
 use watch::{Shared, Watch};
 
 /// The row that says which cluster the store is about.

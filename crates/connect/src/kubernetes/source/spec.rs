@@ -13,37 +13,37 @@ const DEFAULT: [&str; 6] =
 
 /// What a source watches.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Spec {
-    pub(super) resources: Vec<Resource>,
-    pub(super) events: bool,
+pub(in crate::kubernetes) struct Spec {
+    pub(in crate::kubernetes) resources: Vec<Resource>,
+    pub(in crate::kubernetes) events: bool,
     /// Whose Events; all if empty.
-    pub(super) namespaces: Vec<String>,
-    pub(super) resync: Option<Duration>,
-    pub(super) paged: bool,
-    pub(super) keep: Keep,
+    pub(in crate::kubernetes) namespaces: Vec<String>,
+    pub(in crate::kubernetes) resync: Option<Duration>,
+    pub(in crate::kubernetes) paged: bool,
+    pub(in crate::kubernetes) keep: Keep,
 }
 
 /// What is not dropped of objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Keep {
-    pub(super) secret_data: bool,
-    pub(super) managed_fields: bool,
+pub(in crate::kubernetes) struct Keep {
+    pub(in crate::kubernetes) secret_data: bool,
+    pub(in crate::kubernetes) managed_fields: bool,
 }
 
 /// One kind.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Resource {
+pub(in crate::kubernetes) struct Resource {
     /// As it is written.
-    pub(super) kind: String,
+    pub(in crate::kubernetes) kind: String,
     /// All if empty.
-    pub(super) namespaces: Vec<String>,
-    pub(super) labels: Option<String>,
-    pub(super) fields: Option<String>,
+    pub(in crate::kubernetes) namespaces: Vec<String>,
+    pub(in crate::kubernetes) labels: Option<String>,
+    pub(in crate::kubernetes) fields: Option<String>,
 }
 
 impl Spec {
     /// Reads checked settings; errors are for who wrote them.
-    pub(super) fn read(config: &Value) -> Result<Spec, String> {
+    pub(in crate::kubernetes) fn read(config: &Value) -> Result<Spec, String> {
         let namespaces = texts(config, "namespaces");
         let resources = match config.get("resources").and_then(Value::as_array) {
             Some(list) => list.iter().map(|one| Resource::read(one, &namespaces)).collect::<Result<_, _>>()?,
@@ -70,7 +70,7 @@ impl Spec {
 }
 
 impl Resource {
-    pub(super) fn of(kind: &str, namespaces: &[String]) -> Resource {
+    pub(in crate::kubernetes) fn of(kind: &str, namespaces: &[String]) -> Resource {
         Resource { kind: kind.to_owned(), namespaces: namespaces.to_vec(), labels: None, fields: None }
     }
 
@@ -88,12 +88,12 @@ impl Resource {
     }
 
     /// Whether objects can come and go without being made or deleted.
-    pub(super) fn selects(&self) -> bool {
+    pub(in crate::kubernetes) fn selects(&self) -> bool {
         self.labels.is_some() || self.fields.is_some()
     }
 
     /// Names what is known of this kind in a namespace, as it is selected: another selection knows nothing of it.
-    pub(super) fn key(&self, resource: &str, namespace: Option<&str>) -> String {
+    pub(in crate::kubernetes) fn key(&self, resource: &str, namespace: Option<&str>) -> String {
         let parts = [Some(resource), namespace, self.labels.as_deref(), self.fields.as_deref()];
         let parts: Vec<&[u8]> = parts.iter().map(|part| part.unwrap_or_default().as_bytes()).collect();
         Key::of("kubernetes/watch", &parts).to_string()

@@ -21,7 +21,7 @@ const PATCH: (&str, &str) = ("PATCH", "");
 const WEB: &str = "/apis/apps/v1/namespaces/default/deployments/web";
 
 /// Per action what it is called with, and the request that does it: its method and the end of its path.
-pub(super) fn table() -> Vec<(&'static str, Value, (&'static str, &'static str))> {
+pub(crate) fn table() -> Vec<(&'static str, Value, (&'static str, &'static str))> {
     let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "new" }, "data": { "a": "b" } });
     let job = json!({ "metadata": { "labels": { "kubelet": "complete" } },
         "spec": { "restartPolicy": "Never", "containers": [{ "name": "main", "image": "task:1" }] } });
@@ -141,7 +141,7 @@ fn deployment(name: &str, image: &str, paused: bool) -> Value {
 }
 
 /// What is there before.
-async fn furnish(client: &reqwest::Client, fake: &Server) {
+pub(crate) async fn furnish(client: &reqwest::Client, fake: &Server) {
     let send = async |method: Method, path: &str, body: Value| {
         let media = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let request = client.request(method, format!("{}{path}", fake.url())).bearer_auth("admin");

@@ -5,7 +5,7 @@
 
 mod exec;
 mod git;
-mod kubernetes;
+pub(crate) mod kubernetes;
 mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
