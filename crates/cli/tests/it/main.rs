@@ -16,6 +16,7 @@ mod demo;
 mod explain;
 mod images;
 mod policies;
+mod rbac;
 mod record;
 mod replay;
 mod scenarios;

@@ -33,8 +33,8 @@ fn all_examples_are_green_without_their_environment() {
     let examples = example("");
     let (code, out, err) = run(&["test", &examples]);
     assert_eq!(code, 0, "{out}{err}");
-    let heads =
-        ["alert-storm", "gitops", "policy", "preview", "pull-requests", "self-healing"].map(|name| format!("{examples}/{name}\n"));
+    let heads = ["alert-storm", "gitops", "policy", "preview", "pull-requests", "self-healing"]
+        .map(|name| format!("{examples}/{name}\n"));
     assert!(heads.iter().all(|head| out.contains(head)), "{out}");
     // The one that is wrong on purpose is named, not forgotten.
     assert!(out.contains(&format!("\nignored: {examples}/broken, by {examples}/.ensueignore\n")), "{out}");

@@ -17,4 +17,5 @@ mod reader;
 mod act;
 mod facts;
 mod failures;
+mod roles;
 mod source;

@@ -17,7 +17,7 @@ use crate::reader::{Log, Reading, read, read_through, settings};
 const TEN: Duration = Duration::from_millis(10);
 
 /// A log and a memory, both empty.
-fn begin() -> (Arc<Log>, Arc<Memory>) {
+pub(crate) fn begin() -> (Arc<Log>, Arc<Memory>) {
     (Arc::default(), Arc::default())
 }
 
