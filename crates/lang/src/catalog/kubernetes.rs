@@ -196,7 +196,11 @@ pub(super) const PATCH: ActionSpec = keyed(action(
             Field::new("patch", Ty::Any, "What is to change: a map, or with `type: json` a list of operations.")
                 .required(),
             Field::new("type", Ty::Choice(&["merge", "strategic", "json"]), "The kind of patch; `merge` if left out."),
-            Field::new("subresource", Ty::Text, "A part that is written by itself: `status`."),
+            Field::new(
+                "subresource",
+                Ty::Text,
+                "A part that is written by itself: `status`, `scale`; not by a list of operations.",
+            ),
             Field::new("resourceVersion", Ty::Text, "Only this version of the object."),
             WAIT,
         ],

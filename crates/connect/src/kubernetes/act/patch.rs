@@ -20,7 +20,14 @@ pub(super) async fn patch(act: &Act<'_>) -> Result<Value, Failure> {
         _ => return Err(wrong("`patch` is a map of what is to change; a list of operations needs `type: json`")),
     };
     let path = target.path();
-    let part = match act.call.text("subresource").filter(|part| !part.is_empty()) {
+    let part = act.call.text("subresource").filter(|part| !part.is_empty());
+    if part.is_some() && matches!(patch, Patch::Json(_)) {
+        // Custom kinds keep no mark there, and operations may do something else the second time.
+        return Err(wrong(
+            "a subresource is not patched by a list of operations: that could be done twice; write a map",
+        ));
+    }
+    let part = match part {
         Some(part) if part.bytes().all(|byte| byte.is_ascii_lowercase()) => format!("{path}/{part}"),
         Some(part) => return Err(wrong(format!("`{part}` is no subresource; write `status` or `scale`"))),
         None => path.clone(),

@@ -129,6 +129,11 @@ async fn patches_of_three_kinds_are_applied_once() {
         assert_eq!(data(&kit, "m").await["a"], "1");
         let status = json!({ "deployment": "web", "subresource": "status", "patch": { "status": { "observedGeneration": 1 } } });
         kit.ok(6, "patch", status).await;
+        let scale = |kind: &str, patch: Value| json!({ "deployment": "web", "subresource": "scale", "type": kind, "patch": patch });
+        kit.ok(7, "patch", scale("merge", json!({ "spec": { "replicas": 4 } }))).await;
+        assert_eq!(kit.get(&path).await["spec"]["replicas"], 4);
+        let twice = scale("json", json!([{ "op": "replace", "path": "/spec/replicas", "value": 5 }]));
+        assert!(kit.err(8, "patch", twice).await.message.contains("could be done twice"));
     })
     .await;
 }
