@@ -32,6 +32,9 @@ fn rule(action: &str, with: &Value) -> Value {
     document("Rule", "r", json!({ "when": { "event": { "type": ["x"] } }, "steps": [step] }))
 }
 
+/// What is said of calls that name no namespace, which the tables show by its name.
+const TAKEN: &str = "no namespace is named: own is taken";
+
 /// Each rule in a line: where, what, which verbs, of which names; and after `#` what was not known.
 fn lines(all: &[Asker]) -> Vec<String> {
     let mut lines = Vec::new();
@@ -41,7 +44,13 @@ fn lines(all: &[Asker]) -> Vec<String> {
                 let whom = asker.user.as_ref().map(|user| format!("{user}: ")).unwrap_or_default();
                 let place = role.namespace.as_deref().unwrap_or("*");
                 let names = if names.is_empty() { String::new() } else { format!(" {}", names.join(",")) };
-                let notes: Vec<&str> = why.iter().filter_map(|why| Some(why.split_once("; ")?.1)).collect();
+                let notes = why.iter().filter_map(|why| Some(why.split_once("; ")?.1));
+                let notes: Vec<&str> = notes
+                    .filter_map(|note| match note.strip_prefix(TAKEN) {
+                        Some(rest) => rest.strip_prefix("; "),
+                        None => Some(note),
+                    })
+                    .collect();
                 let notes = if notes.is_empty() { String::new() } else { format!(" # {}", notes.join(" # ")) };
                 lines.push(format!("{whom}{place} {group}/{resource} {}{names}{notes}", verbs.join(",")));
             }

@@ -220,3 +220,44 @@ async fn a_restart_keeps_the_last_good_version_of_what_is_wrong_now() {
     place.send(order("a", 100)).await;
     assert_eq!(sink.wait(1).await[0].path, "/first");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_that_is_deployed_is_enough() {
+    let (sink, cluster) = (Sink::new().await, Cluster::new().await);
+    cluster.define().await;
+    cluster.ask(Method::POST, "/api/v1/namespaces", json!({ "metadata": { "name": "ensue" } })).await;
+    let deployed = include_str!("../../../../deploy/kubernetes/ensue.yaml");
+    for (kind, path) in [
+        ("ServiceAccount", "/api/v1/namespaces/ensue/serviceaccounts/ensue"),
+        ("Role", "/apis/rbac.authorization.k8s.io/v1/namespaces/ensue/roles/ensue-configuration"),
+        ("RoleBinding", "/apis/rbac.authorization.k8s.io/v1/namespaces/ensue/rolebindings/ensue-configuration"),
+    ] {
+        let document = deployed.split("---\n").find(|text| text.contains(&format!("\nkind: {kind}\n"))).unwrap();
+        let request = client().patch(format!("{}{path}?fieldManager=test", cluster.fake.url())).bearer_auth("admin");
+        let request = request.header("content-type", "application/apply-patch+yaml").body(document);
+        assert_eq!(request.send().await.unwrap().status(), 201, "{kind}");
+    }
+    let token = "/api/v1/namespaces/ensue/serviceaccounts/ensue/token";
+    let (_, token) = cluster.ask(Method::POST, token, json!({ "spec": {} })).await;
+    let kubeconfig = cluster.folder.path().join("of-ensue");
+    std::fs::write(&kubeconfig, cluster.fake.kubeconfig_for(token["status"]["token"].as_str().unwrap())).unwrap();
+    let _place = Place::with(|options| {
+        let namespace = Some("ensue".to_owned());
+        options.config =
+            Configured::Kubernetes(Objects { kubeconfig: Some(kubeconfig), namespace, ..Objects::default() });
+    })
+    .await;
+    let base = "/apis/ensue.dev/v1/namespaces/ensue";
+    for (plural, object) in [("connections", sink_of(&sink)), ("rules", rule("forward", "/0"))] {
+        assert_eq!(cluster.ask(Method::POST, &format!("{base}/{plural}"), object).await.0, 201);
+    }
+    let path = format!("{base}/rules/forward");
+    for generation in 1..4 {
+        let holds =
+            |said: &Value| said["status"]["observedGeneration"] == generation && said["status"]["accepted"] == true;
+        cluster.until(&format!("generation {generation}"), &path, holds).await;
+        // Somebody else writes in between: then it is read again.
+        cluster.ask(Method::PATCH, &path, json!({ "metadata": { "labels": { "by": generation.to_string() } } })).await;
+        cluster.ask(Method::PATCH, &path, json!({ "spec": { "timeout": format!("{generation}m") } })).await;
+    }
+}

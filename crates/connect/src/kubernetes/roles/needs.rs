@@ -149,12 +149,16 @@ impl Collector<'_> {
                 Some(user.to_owned())
             }
         };
+        let mut notes = Vec::from_iter(want.note);
         let place = match want.place {
             Place::Cluster => None,
             Place::Namespace(namespace) => Some(namespace),
-            Place::Own => Some(self.own.to_owned()),
+            Place::Own => {
+                notes.insert(0, format!("no namespace is named: {} is taken", self.own));
+                Some(self.own.to_owned())
+            }
         };
-        let why = want.note.map_or_else(|| why.to_owned(), |note| format!("{why}; {note}"));
+        let why = std::iter::once(why.to_owned()).chain(notes).collect::<Vec<_>>().join("; ");
         self.put(connection.clone(), whom, (place, want.group, want.resource, want.name), &want.verbs, why);
     }
 
