@@ -108,18 +108,22 @@ pub(crate) fn impersonate(
         headers.get_all(name).iter().filter_map(|value| value.to_str().ok().map(str::to_owned)).collect()
     };
     let Some(name) = all("impersonate-user").into_iter().next() else { return Ok(user) };
-    let may = |resource: &str, name: &str| {
-        let (verb, resource, name) = ("impersonate".to_owned(), resource.to_owned(), name.to_owned());
-        allowed(world, &user, &Attributes { verb, resource, name, ..Attributes::default() }).is_some()
+    let may = |resource: &str, namespace: &str, name: &str| {
+        let (verb, namespace) = ("impersonate".to_owned(), namespace.to_owned());
+        let (resource, name) = (resource.to_owned(), name.to_owned());
+        allowed(world, &user, &Attributes { verb, resource, namespace, name, ..Attributes::default() }).is_some()
+    };
+    let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+    let may_be = match account {
+        Some((namespace, account)) => may("serviceaccounts", namespace, account),
+        None => may("users", "", &name),
     };
     let mut groups = all("impersonate-group");
-    if !may("users", &name) || !groups.iter().all(|group| may("groups", group)) {
+    if !may_be || !groups.iter().all(|group| may("groups", "", group)) {
         let verb = format!("impersonate-on:user-info:{}", wanted.verb);
         return Err(forbidden(&user, &Attributes { verb, ..wanted.clone() }));
     }
-    if let Some(rest) = name.strip_prefix("system:serviceaccount:")
-        && let Some((namespace, account)) = rest.split_once(':')
-    {
+    if let Some((namespace, account)) = account {
         return Ok(User::service_account(namespace, account, ""));
     }
     groups.push("system:authenticated".to_owned());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ensue_connect::kubernetes::roles::{Asker, Rule, list, of};
-use ensue_connect::{Provider, Secrets, World, actions};
+use ensue_connect::{Call, Provider, Secrets, World, actions};
 use ensue_event::ours::Answer;
 use ensue_lang::{Config, SourceFile, load};
 use fake_kubernetes::Server;
@@ -287,20 +287,25 @@ impl Cluster {
         }
     }
 
+    /// A call of a rule in the namespace `shop`.
+    async fn once(&self, action: &str, with: &Value, mut config: Value) -> Answer {
+        config["kubeconfig"] = json!({ "$secret": "KUBECONFIG" });
+        let call = Call { namespace: "shop".to_owned(), ..call(action, Some(config), with.clone()) };
+        actions()[action].call(call, &self.world).await
+    }
+
     /// Does it twice, as after a crash, so that what is there already is met too.
-    async fn twice(&self, action: &str, with: &Value) -> Answer {
-        let config = json!({ "kubeconfig": { "$secret": "KUBECONFIG" } });
-        let doer = &actions()[action];
-        match doer.call(call(action, Some(config.clone()), with.clone()), &self.world).await {
-            Answer::Ok(_) => doer.call(call(action, Some(config), with.clone()), &self.world).await,
+    async fn twice(&self, action: &str, with: &Value, settings: &Value) -> Answer {
+        match self.once(action, with, settings.clone()).await {
+            Answer::Ok(_) => self.once(action, with, settings.clone()).await,
             failed => failed,
         }
     }
 }
 
-async fn enough_and_not_too_much(action: &'static str, with: Value) {
+async fn enough_and_not_too_much(action: &'static str, with: Value, settings: Value) {
     let cluster = Cluster::new().await;
-    let askers = of(&config(&[connection(json!({})), rule(action, &with)]), "default");
+    let askers = of(&config(&[connection(settings.clone()), rule(action, &with)]), "default");
     let whole = list(&askers, "ensue", Some("default/ensue"));
     let rules = whole["items"].as_array().unwrap().iter().enumerate();
     let rules =
@@ -310,11 +315,14 @@ async fn enough_and_not_too_much(action: &'static str, with: Value) {
         let gone = less["items"][nth]["rules"].as_array_mut().unwrap().remove(rule);
         cluster.grant(&less).await;
         let resource = gone["resources"][0].as_str().unwrap();
-        match cluster.twice(action, &with).await {
+        match cluster.twice(action, &with, &settings).await {
             Answer::Err(failure) => {
                 let mut verbs = gone["verbs"].as_array().unwrap().iter().filter_map(Value::as_str);
-                let named =
-                    verbs.any(|verb| failure.message.contains(&format!("cannot {verb} resource \"{resource}\"")));
+                let named = verbs.any(|verb| match verb {
+                    // The server names what was to be done for the other.
+                    "impersonate" => failure.message.contains("cannot impersonate-on:"),
+                    verb => failure.message.contains(&format!("cannot {verb} resource \"{resource}\"")),
+                });
                 assert!(failure.name == "Denied" && named, "{action} without {gone}: {failure:?}");
             }
             // The result of a job counts, with or without its log.
@@ -325,7 +333,7 @@ async fn enough_and_not_too_much(action: &'static str, with: Value) {
         }
     }
     cluster.grant(&whole).await;
-    let done = cluster.twice(action, &with).await;
+    let done = cluster.twice(action, &with, &settings).await;
     assert!(matches!(done, Answer::Ok(_)), "{action} with all that is printed: {done:?}\n{whole:#}");
 }
 
@@ -333,7 +341,15 @@ async fn enough_and_not_too_much(action: &'static str, with: Value) {
 async fn each_action_can_do_its_work_with_its_roles_and_without_any_of_their_rules_it_cannot() {
     let mut all = tokio::task::JoinSet::new();
     for (action, with, _) in table() {
-        all.spawn(enough_and_not_too_much(action, with));
+        all.spawn(enough_and_not_too_much(action, with, json!({})));
+    }
+    // For others, too: then the right to ask for them is one of the rules.
+    for whom in [
+        json!({ "user": "system:serviceaccount:default:doer" }),
+        json!({ "byNamespace": { "shop": { "user": "jane", "groups": ["ops"] } } }),
+    ] {
+        let with = json!({ "deployment": "web" });
+        all.spawn(enough_and_not_too_much("kubernetes/rollout-restart", with, json!({ "impersonate": whom })));
     }
     while let Some(done) = all.join_next().await {
         done.unwrap();

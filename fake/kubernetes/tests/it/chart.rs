@@ -56,6 +56,7 @@ fn sets() -> Value {
             "rbac": { "clusterRules": [{ "apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"] }] },
             "fullnameOverride": "events", "image": { "repository": "registry.example/ensue", "digest": format!("sha256:{:064}", 0) },
         },
+        "elsewhere": { "configuration": { "namespace": "shop" } },
         "everything": {
             "secrets": { "existingSecret": "tokens" }, "adminToken": { "existingSecret": "admin" },
             "ingress": { "enabled": true, "host": "hooks.example.com", "tlsSecret": "tls", "className": "nginx", "annotations": { "a": "b" } },
@@ -186,6 +187,8 @@ async fn the_chart_is_rendered_and_a_cluster_takes_it() {
         }
     }
 
+    let role = of_kind(&rendered["sets"]["elsewhere"]["objects"], "RoleBinding")[0];
+    assert_eq!((&role["metadata"]["namespace"], &role["subjects"][0]["namespace"]), (&json!("shop"), &json!("ensue")));
     let set = |name: &str| &rendered["sets"][name];
     let args = |name: &str| {
         of_kind(&set(name)["objects"], "StatefulSet")[0]["spec"]["template"]["spec"]["containers"][0]["args"].clone()
