@@ -27,6 +27,25 @@ pub(super) struct Known {
     pub(super) marked: Option<i64>,
 }
 
+/// The same before it is written: as text, which is a tenth of the tree.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Kept {
+    pub(super) json: String,
+    pub(super) marked: Option<i64>,
+}
+
+impl Kept {
+    /// An object as it is kept.
+    pub(super) fn of(object: &Value, marked: Option<i64>) -> Kept {
+        Kept { json: object.to_string(), marked }
+    }
+
+    /// The object, read again.
+    pub(super) fn known(&self) -> Option<Known> {
+        Some(Known { object: serde_json::from_str(&self.json).ok()?, marked: self.marked })
+    }
+}
+
 /// The objects of one watch.
 pub(super) struct Shelf {
     store: Arc<dyn Store>,
@@ -68,14 +87,14 @@ impl Shelf {
     }
 
     /// The row that keeps a version of an object.
-    pub(super) fn put(&self, uid: &str, known: &Known, rows: &mut Rows) {
-        let json = known.object.to_string().into_bytes();
+    pub(super) fn put(&self, uid: &str, kept: &Kept, rows: &mut Rows) {
+        let json = kept.json.as_bytes();
         let dictionary = self.dictionary.get_or_init(|| {
-            let first = json.get(..DICTIONARY).unwrap_or(&json).to_vec();
+            let first = json.get(..DICTIONARY).unwrap_or(json).to_vec();
             rows.push((self.key('d', ""), Some(first.clone())));
             first
         });
-        rows.push((self.key('o', uid), Some(encode(&json, known.marked, dictionary))));
+        rows.push((self.key('o', uid), Some(encode(json, kept.marked, dictionary))));
     }
 
     /// The row that forgets an object.
@@ -139,8 +158,8 @@ mod tests {
         let shelf = Shelf::open(Arc::clone(&store), "w".into()).unwrap();
         let mut rows = Rows::new();
         for nth in 0..600 {
-            let known = Known { object: pod(nth), marked: (nth == 3).then_some(7) };
-            shelf.put(&format!("{nth:036}"), &known, &mut rows);
+            let kept = Kept::of(&pod(nth), (nth == 3).then_some(7));
+            shelf.put(&format!("{nth:036}"), &kept, &mut rows);
         }
         let bytes: usize = rows.iter().skip(2).filter_map(|(_, value)| value.as_ref()).map(Vec::len).sum();
         assert!(bytes / 599 < 200, "{}", bytes / 599);

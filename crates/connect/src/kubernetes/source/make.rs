@@ -1,12 +1,12 @@
 //! From two versions of an object to the events of the change.
 
-use ensue_event::{Attr, Event, Key};
+use ensue_event::{Attr, Data, Event, Key};
 use serde_json::{Map, Value, json};
 
 use super::clean::{at, number, text};
 use super::diff::diff;
 use super::facts::facts;
-use super::known::Known;
+use super::known::{Kept, Known};
 use super::owners::{Owners, join};
 
 /// The annotation in which an action of ours leaves why it was done.
@@ -49,7 +49,7 @@ impl Sender {
         old: Option<&Known>,
         object: Value,
         time: Option<String>,
-    ) -> (Vec<Event>, Known) {
+    ) -> (Vec<Event>, Kept) {
         let found = old.filter(|_| what == What::Modified).map(|old| diff(&old.object, &object));
         let mark = mark(&object);
         let before = old.map(|old| text(&old.object, &["metadata", "annotations", CAUSE]));
@@ -68,7 +68,7 @@ impl Sender {
             }
         };
         if found.as_ref().is_some_and(|found| found.changed.is_empty()) {
-            return (Vec::new(), Known { object, marked });
+            return (Vec::new(), Kept::of(&object, marked));
         }
         // Kinds without generations have only the change itself. A mark that came back with an old template, as `kubectl
         // rollout undo` brings it, names a generation that is over.
@@ -85,7 +85,7 @@ impl Sender {
         join(&mut common, &kind, &name, &chain);
         let uid = text(&object, &["metadata", "uid"]).to_owned();
         let version = text(&object, &["metadata", "resourceVersion"]).to_owned();
-        let stamp = |id: String, kind: String, data: Map<String, Value>| {
+        let stamp = |id: String, kind: String, data: String| {
             let mut event = Event::new(id, self.source.as_str(), kind);
             event.subject = Some(subject(&object));
             event.time = time.as_deref().map(Into::into);
@@ -96,7 +96,8 @@ impl Sender {
                     event.set_extension("ensuedepth", Attr::Int(depth));
                 }
             }
-            event.with_json(&Value::Object(data))
+            event.data = Data::Json(data.into());
+            event
         };
         let mut data = common.clone();
         let (verb, id) = match what {
@@ -130,15 +131,31 @@ impl Sender {
             What::Added | What::Modified => facts(old.map(|old| &old.object), &object),
             _ => Vec::new(),
         };
-        data.insert("object".into(), object.clone());
+        let kept = Kept::of(&object, marked);
+        let data = with_object(data, &kept.json);
         let mut events = vec![stamp(id, format!("io.k8s.{}.{verb}", kind.to_lowercase()), data)];
         for fact in derived {
             let mut data = common.clone();
             data.extend(fact.data);
-            events.push(stamp(format!("{uid}:{}", fact.id), format!("io.k8s.{}", fact.name), data));
+            events.push(stamp(
+                format!("{uid}:{}", fact.id),
+                format!("io.k8s.{}", fact.name),
+                Value::Object(data).to_string(),
+            ));
         }
-        (events, Known { object, marked })
+        (events, kept)
     }
+}
+
+/// Data with the object in it, which is a text already: it is large, and needs neither a copy nor to be written twice.
+fn with_object(data: Map<String, Value>, object: &str) -> String {
+    let mut text = Value::Object(data).to_string();
+    // Never empty: it names the kind.
+    text.pop();
+    text.push_str(",\"object\":");
+    text.push_str(object);
+    text.push('}');
+    text
 }
 
 /// `NAMESPACE/NAME`, or the name alone.
@@ -194,8 +211,8 @@ mod tests {
         let sender = Sender::new("default/prod");
         let one = format!("{} {} depth=3", Key([1; 16]), Key([2; 16]));
         let caused = |what, old: Option<&Known>, object| {
-            let (events, known) = sender.events(what, old, object, None);
-            (events[0].extension_text("causationid").map(str::to_owned), events[0].depth(), known)
+            let (events, kept) = sender.events(what, old, object, None);
+            (events[0].extension_text("causationid").map(str::to_owned), events[0].depth(), kept.known().unwrap())
         };
         let (cause, _, first) = caused(What::Existing, None, deployment(1, "1", None));
         assert_eq!(cause, None);
@@ -238,6 +255,8 @@ mod tests {
         let (events, _) = sender.events(What::Modified, Some(&old), deployment(1, "2", None), None);
         assert_eq!((&*events[0].id, &*events[0].source), ("u:2:modified", "/kubernetes/ops/prod"));
         assert_eq!(events[0].subject.as_deref(), Some("shop/web"));
+        let data: Value = serde_json::from_slice(events[0].json().unwrap()).unwrap();
+        assert_eq!((&data["object"], &data["kind"]), (&deployment(1, "2", None), &json!("Deployment")));
         let deleted = |selects, version| {
             sender.events(What::Deleted { selects }, Some(&old), deployment(1, version, None), None).0[0].id.clone()
         };

@@ -10,11 +10,11 @@ use futures::FutureExt as _;
 use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::clean::{at, changed_at, clean, number, text};
 use super::happening;
-use super::known::{Known, Shelf};
+use super::known::{Kept, Known, Shelf};
 use super::live::{Live, Part};
 use super::make::{Sender, What};
 use super::spec::{Resource, Spec};
@@ -26,7 +26,7 @@ use crate::pull::{Backoff, Ended, Feed, Rows, StoreError, chance};
 /// Events that are appended together at most.
 const BATCH: usize = 500;
 /// Bytes of objects that are held until they are appended, at most.
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 1 << 20;
 /// Objects of one page of a list.
 const PAGE: usize = 500;
 /// The longest line of a watch: an object is at most a few MiB.
@@ -41,6 +41,10 @@ const SILENCE: Duration = Duration::from_secs(150);
 const LONG_SILENCE: Duration = Duration::from_secs(330);
 /// A streaming list begins at once, or the server does not know it.
 const FIRST_LINE: Duration = Duration::from_secs(30);
+/// How long what was read waits for more, so that changes of one moment share the flushes; in a list, where nobody waits
+/// for a single object, longer.
+const LINGER: Duration = Duration::from_millis(2);
+const LIST_LINGER: Duration = Duration::from_millis(50);
 /// A stream that says nothing for so long has said all that was missed.
 const PAUSE: Duration = Duration::from_millis(300);
 /// How long it takes until what is not permitted is asked for again, and what is not there: that is one small request.
@@ -110,9 +114,11 @@ pub(super) struct Watch {
 struct Batch {
     events: Vec<Event>,
     /// By uid; nothing: it is gone.
-    objects: BTreeMap<String, Option<Known>>,
+    objects: BTreeMap<String, Option<Kept>>,
     bytes: usize,
     version: Option<String>,
+    /// When it becomes durable at the latest; nothing while nothing was read.
+    due: Option<Instant>,
 }
 
 /// A list that is under way.
@@ -335,10 +341,10 @@ impl Watch {
         let mut resync =
             shared.spec.resync.filter(|_| self.happenings.is_none()).map(|every| (every, next_round(every)));
         loop {
-            let chunk = match incoming.chunk().now_or_never() {
+            let chunk = match batch.more(&mut incoming).await {
                 Some(chunk) => chunk?,
                 None => {
-                    // Nothing more is there: what is read becomes durable.
+                    // Nothing more came in time: what is read becomes durable.
                     self.flush(shared, shelf, &mut batch).await?;
                     let patience = if catching_up { PAUSE } else { silence };
                     match self.wait(&mut incoming, patience, resync.map(|(_, at)| at)).await {
@@ -365,6 +371,8 @@ impl Watch {
             };
             let Some(chunk) = chunk else { break };
             lines.add(&chunk);
+            let linger = if listing.is_some() { LIST_LINGER } else { LINGER };
+            batch.due.get_or_insert_with(|| Instant::now() + linger);
             if lines.rest() > LINE {
                 return Err(broke_off(&subject, "a line is longer than 32 MiB", true).into());
             }
@@ -434,7 +442,7 @@ impl Watch {
 
     fn known(&self, shelf: &Shelf, batch: &Batch, uid: &str) -> Result<Option<Known>, Stop> {
         match batch.objects.get(uid) {
-            Some(known) => Ok(known.clone()),
+            Some(kept) => Ok(kept.as_ref().and_then(Kept::known)),
             None => Ok(shelf.get(uid)?),
         }
     }
@@ -466,7 +474,7 @@ impl Watch {
                 if !first {
                     batch.events.push(happening::event(&shared.sender, &object, before));
                 }
-                batch.objects.insert(uid, Some(Known { object: happening::kept(count), marked: None }));
+                batch.objects.insert(uid, Some(Kept::of(&happening::kept(count), None)));
             }
             return Ok(());
         }
@@ -479,8 +487,8 @@ impl Watch {
             Some(old) if text(&old.object, &["metadata", "resourceVersion"]) == version => return Ok(()),
             Some(_) => What::Modified,
         };
-        let (events, known) = shared.sender.events(what, old.as_ref(), object, time);
-        batch.take(events, uid, Some(known));
+        let (events, kept) = shared.sender.events(what, old.as_ref(), object, time);
+        batch.take(events, uid, Some(kept));
         Ok(())
     }
 
@@ -548,9 +556,9 @@ impl Watch {
         let Batch { events, objects, version, .. } = std::mem::take(batch);
         shared.feed.append(events).await?;
         let mut rows = Rows::new();
-        for (uid, known) in &objects {
-            match known {
-                Some(known) => shelf.put(uid, known, &mut rows),
+        for (uid, kept) in &objects {
+            match kept {
+                Some(kept) => shelf.put(uid, kept, &mut rows),
                 None => shelf.remove(uid, &mut rows),
             }
         }
@@ -570,13 +578,21 @@ impl Watch {
 }
 
 impl Batch {
-    fn take(&mut self, events: Vec<Event>, uid: String, known: Option<Known>) {
+    /// What comes before the batch is due; nothing if that is now.
+    async fn more(&self, incoming: &mut Incoming) -> Option<Result<Option<bytes::Bytes>, Failure>> {
+        match self.due {
+            Some(due) => timeout_at(due, incoming.chunk()).await.ok(),
+            None => incoming.chunk().now_or_never(),
+        }
+    }
+
+    fn take(&mut self, events: Vec<Event>, uid: String, kept: Option<Kept>) {
         if events.is_empty() {
             return;
         }
         self.bytes += events.iter().map(|event| event.json().map_or(0, |json| json.len())).sum::<usize>();
         self.events.extend(events);
-        self.objects.insert(uid, known);
+        self.objects.insert(uid, kept);
     }
 }
 
