@@ -9,6 +9,7 @@
 //! [`bare`] (the loop that it is compared to), [`chain`] with its
 //! [`load`], [`runs`] beside those of other engines, [`waiting`] (runs that do), [`matching`] over [`sets`] or files,
 //! [`correlate`] (the fold alone), [`replay`] (history through rules), [`ruled`] (the node with many rules),
+//! [`kubernetes`] (a cluster that is watched),
 //! [`scenarios`] (`ensue test`).
 
 // Counts become measurements here: what a float cannot tell apart is far below what is measured.
@@ -39,6 +40,7 @@ mod matching;
 mod sets;
 
 mod correlate;
+mod kubernetes;
 mod replay;
 mod ruled;
 mod scenarios;
@@ -78,8 +80,15 @@ Usage: ensue-bench COMMAND --binary PATH
                                  the fold, with 1,000 rules of which 100 remember, over so many live keys
   replay [--events N] [--seed S] history from a log through 100 rules, against the matching of the same events alone
   scenarios [--scenarios N]      two hundred scenarios over ten rules, beside the check of the same folder
+  kubernetes [--pods N] [--seconds N]
+                                 the source `kubernetes` beside the fake API server: the first list of 20,000 pods,
+                                 changes at 2,000 a second, from a change to what it starts
   rules [--rules N] [--events N] ingest to decided with so many rules (10,000), against the same with none
 ";
+
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let mut words = arguments::Arguments::new(std::env::args().skip(1));
@@ -97,6 +106,7 @@ fn main() -> ExitCode {
         Some("correlate") => correlate::run(words),
         Some("replay") => replay::run(words),
         Some("rules") => ruled::run(words),
+        Some("kubernetes") => kubernetes::run(words),
         Some("scenarios") => scenarios::run(words),
         _ => Err(USAGE.to_owned()),
     };

@@ -11,6 +11,7 @@ const WHAT: &[(&str, bool)] = &[
     ("runs", true),
     ("waiting", true),
     ("rules", true),
+    ("kubernetes", true),
     ("scenarios", true),
     ("match", false),
     ("correlate", false),
@@ -65,7 +66,9 @@ mod tests {
     #[test]
     fn what_cannot_be_measured_is_told_before_anything_is_built() {
         assert!(
-            run(&["speed".to_owned()]).unwrap_err().contains("ingest, loop, runs, waiting, rules, scenarios, match")
+            run(&["speed".to_owned()])
+                .unwrap_err()
+                .contains("ingest, loop, runs, waiting, rules, kubernetes, scenarios, match")
         );
         assert!(run(&[]).is_err());
     }
