@@ -201,9 +201,12 @@ impl Bench {
             made
         });
         let last = Instant::now();
-        while (self.sink.count() as u64) < count && last.elapsed() < Duration::from_secs(30) {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        // The API server runs in this runtime: it goes on while this waits.
+        self.runtime.block_on(async {
+            while (self.sink.count() as u64) < count && last.elapsed() < Duration::from_secs(30) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
         let arrived = self.sink.take();
         if arrived.len() as u64 != count {
             let missing: Vec<u64> = (1..=count).filter(|nth| arrived.iter().all(|(number, _)| number != nth)).collect();
