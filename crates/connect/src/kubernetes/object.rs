@@ -98,12 +98,19 @@ pub(super) fn cleaned(mut object: Value) -> Value {
             annotations.remove(LAST_APPLIED);
         }
     }
-    for pointer in ["/data", "/stringData"].into_iter().filter(|_| secret) {
-        if let Some(data) = object.pointer_mut(pointer).and_then(Value::as_object_mut) {
+    if let Some(fields) = object.as_object_mut().filter(|_| secret) {
+        hide(fields);
+    }
+    object
+}
+
+/// Takes the values out of a Secret. The names stay, so that it can be seen that one came or went.
+pub(super) fn hide(secret: &mut Map<String, Value>) {
+    for name in ["data", "stringData"] {
+        if let Some(data) = secret.get_mut(name).and_then(Value::as_object_mut) {
             data.values_mut().for_each(|value| *value = Value::Null);
         }
     }
-    object
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ensue_event::ours::Failure;
-use memchr::memchr;
 use serde_json::Value;
 use tokio::time::{sleep, timeout_at};
 
@@ -11,6 +10,7 @@ use super::Act;
 use super::target::Target;
 use crate::kubernetes::client::{Ask, Incoming};
 use crate::kubernetes::object::text;
+use crate::kubernetes::source::Lines;
 
 /// Between two looks where the object is not there, or may not be watched.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -65,9 +65,9 @@ impl Act<'_> {
                     return done;
                 }
                 if let Some(object) = object
-                    && let Ok(mut lines) = self.watch(target, text(&object, "/metadata/resourceVersion")).await
+                    && let Ok(mut watch) = self.watch(target, text(&object, "/metadata/resourceVersion")).await
                 {
-                    while let Some(event) = lines.next().await {
+                    while let Some(event) = watch.next().await {
                         let object = match text(&event, "/type") {
                             "DELETED" => None,
                             "ADDED" | "MODIFIED" => event.get("object"),
@@ -95,32 +95,30 @@ impl Act<'_> {
         }
     }
 
-    async fn watch(&self, target: &Target, version: &str) -> Result<Lines, Failure> {
+    async fn watch(&self, target: &Target, version: &str) -> Result<Watch, Failure> {
         let ask = Ask::get(target.kind.path(target.namespace.as_deref()))
             .query("watch", true)
             .query("fieldSelector", format!("metadata.name={}", target.name))
             .query("resourceVersion", version)
             .query("timeoutSeconds", KEEP);
-        Ok(Lines { incoming: self.cluster.open(ask).await?, held: Vec::new() })
+        Ok(Watch { incoming: self.cluster.open(ask).await?, lines: Lines::default() })
     }
 }
 
-/// The lines of a watch.
-struct Lines {
+/// An open watch.
+struct Watch {
     incoming: Incoming,
-    held: Vec<u8>,
+    lines: Lines,
 }
 
-impl Lines {
-    /// The next one; nothing at the end, however it came.
+impl Watch {
+    /// Its next line; nothing at the end, however it came.
     async fn next(&mut self) -> Option<Value> {
         loop {
-            if let Some(end) = memchr(b'\n', &self.held) {
-                let rest = self.held.split_off(end + 1);
-                let line = std::mem::replace(&mut self.held, rest);
+            if let Some(line) = self.lines.next() {
                 return serde_json::from_slice(&line).ok();
             }
-            self.held.extend_from_slice(&self.incoming.chunk().await.ok()??);
+            self.lines.add(&self.incoming.chunk().await.ok()??);
         }
     }
 }

@@ -1,11 +1,9 @@
 //! What is kept of an object: not the bookkeeping of servers, and not what is in Secrets.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::spec::Keep;
-
-/// kubectl's copy of what was applied last: it doubles every object, and holds a Secret's data in another place.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+use crate::kubernetes::object::{LAST_APPLIED, hide};
 
 /// A field of an object at a path of names.
 pub(super) fn at<'v>(object: &'v Value, path: &[&str]) -> Option<&'v Value> {
@@ -54,16 +52,7 @@ pub(super) fn clean(object: &mut Value, keep: Keep) {
         }
     }
     if secret && !keep.secret_data {
-        for name in ["data", "stringData"] {
-            hide(fields, name);
-        }
-    }
-}
-
-/// The names stay, so that it can be seen that one came or went.
-fn hide(fields: &mut Map<String, Value>, name: &str) {
-    if let Some(data) = fields.get_mut(name).and_then(Value::as_object_mut) {
-        data.values_mut().for_each(|value| *value = Value::Null);
+        hide(fields);
     }
 }
 

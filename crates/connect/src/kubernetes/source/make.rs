@@ -8,9 +8,7 @@ use super::diff::diff;
 use super::facts::facts;
 use super::known::{Kept, Known};
 use super::owners::{Owners, join};
-
-/// The annotation in which an action of ours leaves why it was done.
-pub(crate) const CAUSE: &str = "ensue.dev/cause";
+use crate::kubernetes::object::CAUSE;
 
 /// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +40,14 @@ impl Sender {
         Sender { source: format!("/kubernetes/{short}"), owners: Owners::default() }
     }
 
-    /// The events of a change of an object, and what is known of it afterwards. None where only its version differs.
+    /// The events of a change of an object, and what is kept of it afterwards; none of both where only its version differs.
     pub(super) fn events(
         &self,
         what: What<'_>,
         old: Option<&Known>,
         object: Value,
         time: Option<String>,
-    ) -> (Vec<Event>, Kept) {
+    ) -> (Vec<Event>, Option<Kept>) {
         let found = old.filter(|_| what == What::Modified).map(|old| diff(&old.object, &object));
         let mark = mark(&object);
         let before = old.map(|old| text(&old.object, &["metadata", "annotations", CAUSE]));
@@ -68,7 +66,7 @@ impl Sender {
             }
         };
         if found.as_ref().is_some_and(|found| found.changed.is_empty()) {
-            return (Vec::new(), Kept::of(&object, marked));
+            return (Vec::new(), None);
         }
         // Kinds without generations have only the change itself. A mark that came back with an old template, as `kubectl
         // rollout undo` brings it, names a generation that is over.
@@ -143,7 +141,7 @@ impl Sender {
                 Value::Object(data).to_string(),
             ));
         }
-        (events, kept)
+        (events, Some(kept))
     }
 }
 
@@ -212,7 +210,11 @@ mod tests {
         let one = format!("{} {} depth=3", Key([1; 16]), Key([2; 16]));
         let caused = |what, old: Option<&Known>, object| {
             let (events, kept) = sender.events(what, old, object, None);
-            (events[0].extension_text("causationid").map(str::to_owned), events[0].depth(), kept.known().unwrap())
+            (
+                events[0].extension_text("causationid").map(str::to_owned),
+                events[0].depth(),
+                kept.unwrap().known().unwrap(),
+            )
         };
         let (cause, _, first) = caused(What::Existing, None, deployment(1, "1", None));
         assert_eq!(cause, None);

@@ -488,7 +488,7 @@ impl Watch {
             Some(_) => What::Modified,
         };
         let (events, kept) = shared.sender.events(what, old.as_ref(), object, time);
-        batch.take(events, uid, Some(kept));
+        batch.take(events, uid, kept);
         Ok(())
     }
 
